@@ -1,0 +1,146 @@
+"""The network of teacher and student: the plan's U-Net with a transformer and a style fusion at its bottleneck (L1)."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from nnunetv2_mstkd.architectures.multiscale_transformer import MultiScaleTransformer
+from nnunetv2_mstkd.architectures.style_fusion import StyleContentFusion
+from nnunetv2_mstkd.architectures.transformer_size import transformer_size
+from nnunetv2_mstkd.errors import UnsupportedNetworkError
+
+
+class NetworkFeatures(NamedTuple):
+    """What the distillation losses compare; what an ablation lacks is empty or None.
+
+    Attributes:
+        logits: (B, C, *patch), or with deep supervision a list of such, full resolution first.
+        encoded: f_D (B, C_D, *grid), the encoder's deepest feature.
+        multiscale: the transformer's features, deepest stage first, each shaped as its stage's feature.
+        attention: maps (B, heads, N, N) of the tapped blocks, shallow first; empty unless asked for.
+        style: (B, C_D, *grid).
+        content: (B, C_D, *grid).
+    """
+
+    logits: Tensor | list[Tensor]
+    encoded: Tensor
+    multiscale: tuple[Tensor, ...]
+    attention: tuple[Tensor, ...]
+    style: Tensor | None
+    content: Tensor | None
+
+
+class MSTKDNetwork(nn.Module):
+    """The plan's encoder and decoder with MST-KD's bottleneck between them.
+
+    Called with an image alone it returns what the plan's own network returns: logits, or with
+    `decoder.deep_supervision` a list of them, finest first. The state dict does not depend on deep supervision.
+
+    Args:
+        plan_network: a U-Net of dynamic-network-architectures with the attributes `encoder` (returning all skips) and
+            `decoder` (PlainConvUNet, ResidualEncoderUNet and their like). Its two parts become this network's.
+        patch_size: voxels, in the network's axis order, as planned: sets the grid of the learned positions. Other
+            sizes work.
+        preset: name of the transformer's size, "plan" or "paper".
+        use_transformer: False leaves out transformer and taps (the ablation noMSTKD).
+        use_style_fusion: False leaves out style, content and fusion (noGSME): the bottleneck is the plan's own.
+
+    Raises:
+        UnsupportedNetworkError: if the plan's network has no such encoder and decoder, or fewer than two stages.
+
+    Source: MST-KDNet, Figure 1. Differs in: built on nnU-Net's plan; docs/explanation/method.md maps each part.
+    """
+
+    def __init__(
+        self,
+        plan_network: nn.Module,
+        patch_size: Sequence[int],
+        *,
+        preset: str = "plan",
+        use_transformer: bool = True,
+        use_style_fusion: bool = True,
+    ) -> None:
+        super().__init__()
+        self.encoder, self.decoder = _take_encoder_and_decoder(plan_network)
+        encoder = self.encoder
+        self.num_input_channels = next(encoder.parameters()).shape[1]
+        self.transformer = self.fusion = None
+        if use_transformer:
+            features = encoder.output_channels
+            size = transformer_size(preset, features[-1])
+            grid = self._stage_grids(patch_size)[-1]
+            self.transformer = MultiScaleTransformer(encoder.conv_op, features, grid, size)
+        if use_style_fusion:
+            self.fusion = StyleContentFusion(encoder)
+
+    def forward(
+        self, image: Tensor, return_features: bool = False, return_attention: bool = False
+    ) -> Tensor | list[Tensor] | NetworkFeatures:
+        """Segment.
+
+        Args:
+            image: (B, M, *patch); absent modalities are zero.
+            return_features: return NetworkFeatures rather than the logits alone.
+            return_attention: with `return_features`, also compute the attention maps; otherwise attention is fused.
+        """
+        encoded = list(self.encoder(image))
+        skips = list(encoded)
+        multiscale: tuple[Tensor, ...] = ()
+        attention: tuple[Tensor, ...] = ()
+        style = content = None
+        if self.transformer is not None:
+            multiscale, attention = self.transformer(encoded, return_features and return_attention)
+            for stage, feature in zip(self.transformer.stages, multiscale, strict=True):
+                skips[stage] = encoded[stage] + feature
+        if self.fusion is not None:
+            skips[-1], style, content = self.fusion(encoded[-2], encoded[-1], skips[-1])
+        logits = self.decoder(skips)
+        if not return_features:
+            return logits
+        return NetworkFeatures(logits, encoded[-1], multiscale, attention, style, content)
+
+    def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> int:
+        """Return nnU-Net's measure of activation memory: how many numbers the layers put out for one such image."""
+        total = int(self.encoder.compute_conv_feature_map_size(input_size))
+        total += int(self.decoder.compute_conv_feature_map_size(input_size))
+        grids = self._stage_grids(input_size)
+        if self.transformer is not None:
+            total += self.transformer.num_activations(grids)
+        if self.fusion is not None:
+            total += self.fusion.num_activations(grids[-1])
+        return total
+
+    def _stage_grids(self, input_size: Sequence[int]) -> list[list[int]]:
+        grids, grid = [], list(input_size)
+        for stride in self.encoder.strides:
+            grid = [math.ceil(n / s) for n, s in zip(grid, stride, strict=True)]
+            grids.append(grid)
+        return grids
+
+
+def _take_encoder_and_decoder(plan_network: nn.Module) -> tuple[nn.Module, nn.Module]:
+    encoder, decoder = getattr(plan_network, "encoder", None), getattr(plan_network, "decoder", None)
+    if not (hasattr(encoder, "output_channels") and hasattr(encoder, "strides") and hasattr(decoder, "deep_supervision")):
+        raise UnsupportedNetworkError(
+            f"MST-KD is built on a U-Net with `encoder` and `decoder`, such as PlainConvUNet or ResidualEncoderUNet; "
+            f"the plans ask for {type(plan_network).__name__}. Use plans of another network architecture."
+        )
+    if len(encoder.output_channels) < 2:
+        raise UnsupportedNetworkError(f"MST-KD needs at least two stages; the plans have {len(encoder.output_channels)}")
+    _unregister_encoder(decoder, encoder)
+    return encoder, decoder
+
+
+def _unregister_encoder(decoder: nn.Module, encoder: nn.Module) -> None:
+    """Make the decoder's reference to the encoder a plain one.
+
+    UNetDecoder registers the encoder as its child, so that every encoder weight would be twice in the state dict.
+    Its own methods still read `self.encoder`.
+    """
+    if "encoder" in decoder._modules:
+        del decoder._modules["encoder"]
+        decoder.__dict__["encoder"] = encoder
+
+

@@ -1,0 +1,44 @@
+"""Entry point of `mstkd`: lists the commands and loads the one that is asked for (L4)."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NamedTuple
+
+from nnunetv2_mstkd import __version__
+from nnunetv2_mstkd.errors import MSTKDError
+
+
+class Command(NamedTuple):
+    """One subcommand: its module has `configure(parser) -> None` and `run(args) -> int`."""
+
+    module: str
+    summary: str
+
+
+COMMANDS = {
+    "doctor": Command("nnunetv2_mstkd.cli.doctor", "check the installation, and say what mends each problem"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0 done, 1 failed; a usage error exits with 2."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    args = _parser(arguments[:1]).parse_args(arguments)
+    try:
+        return import_module(COMMANDS[args.command].module).run(args)
+    except MSTKDError as error:
+        print(f"mstkd {args.command}: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser(asked_for: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="mstkd", description="nnU-Net with missing modalities: tools around MST-KD.")
+    parser.add_argument("--version", action="version", version=f"nnunetv2_mstkd {__version__}")
+    subparsers = parser.add_subparsers(dest="command", metavar="<command>", required=True)
+    for name, command in COMMANDS.items():
+        subparser = subparsers.add_parser(name, help=command.summary, description=command.summary)
+        if name in asked_for:  # the others' modules stay unloaded: --help answers at once
+            import_module(command.module).configure(subparser)
+    return parser

@@ -1,0 +1,43 @@
+"""What shows whether distillation helps or drowns the segmentation: gradient norms and attention entropy (L2)."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+
+def gradient_norms(terms: Mapping[str, Tensor], feature: Tensor, scale: float = 1.0) -> dict[str, float]:
+    """Return the L2 norm of each term's gradient at a feature.
+
+    Terms of different kinds cannot be compared by value (nnU-Net's Dice loss is negative); by this they can.
+
+    Args:
+        terms: weighted scalars, of one graph.
+        feature: of that graph, upstream of all terms: the student's deepest encoder feature.
+        scale: of a GradScaler: applied before the backward pass, so that half precision does not underflow, and
+            divided out.
+
+    Returns:
+        one norm per term; 0 for a term that does not depend on the feature.
+    """
+    norms = {}
+    for name, term in terms.items():
+        (gradient,) = torch.autograd.grad(term * scale, feature, retain_graph=True, allow_unused=True)
+        norms[name] = 0.0 if gradient is None else float(gradient.float().norm()) / scale
+    return norms
+
+
+def attention_entropy(attention: Sequence[Tensor]) -> float:
+    """Return the mean entropy of attention rows relative to the uniform one's.
+
+    Args:
+        attention: maps (B, heads, N, N), rows summing to 1.
+
+    Returns:
+        in [0, 1]; 1 = each token attends to all alike: the transformer has collapsed to averaging. NaN without maps.
+    """
+    if not attention:
+        return math.nan
+    entropies = [torch.special.entr(a.detach().float()).sum(-1).mean() / math.log(max(2, a.shape[-1])) for a in attention]
+    return float(torch.stack(entropies).mean())

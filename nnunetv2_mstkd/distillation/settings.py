@@ -1,0 +1,166 @@
+"""Settings of the trainers: frozen, validated, stored with each model in a section of its plans (L2)."""
+
+import difflib
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, TypeVar
+
+from nnunetv2_mstkd.architectures.transformer_size import TRANSFORMER_PRESETS
+from nnunetv2_mstkd.errors import SettingsError
+from nnunetv2_mstkd.modalities import Modalities
+
+SECTION = "mstkd"  # key of the plans under which settings and channel names are kept
+CHANNEL_NAMES = "channel_names"
+
+# The paper weighs its terms against 0.6 times a sum of four soft Dice terms; nnU-Net's Dice is their mean, and here the
+# student's segmentation loss has weight 1. Hence ours = paper / (0.6 * 4).
+PAPER_SCALE = 0.6 * 4
+
+OPTIMIZERS = ("SGD", "Adam", "AdamW")
+
+
+@dataclass(frozen=True)
+class SubsetSettings:
+    """What every trainer of ours can be told.
+
+    Args:
+        seed: >= 0; governs initial weights, subset draws and dropout, not nnU-Net's own augmentation.
+
+    Raises:
+        SettingsError: (here and in the subclasses) if a value has a wrong type or is out of range.
+    """
+
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(field.default, float) and isinstance(value, int) and not isinstance(value, bool):
+                object.__setattr__(self, field.name, value := float(value))  # JSON writes 1.0 as 1
+            if field.default is not None and type(value) is not type(field.default):
+                expected = type(field.default).__name__
+                raise SettingsError(f"Setting {field.name!r} must be of type {expected}; given: {value!r}")
+            if isinstance(value, float) and not (math.isfinite(value) and value >= 0):
+                raise SettingsError(f"Setting {field.name!r} must be finite and not negative; given: {value!r}")
+        if self.seed < 0:
+            raise SettingsError(f"Setting 'seed' must not be negative; given: {self.seed}")
+
+
+@dataclass(frozen=True)
+class ModalityDropoutSettings(SubsetSettings):
+    """Settings of the baseline nnUNetTrainerModalityDropout.
+
+    Args:
+        fixed_subset: names (or a 0/1 string) of the only modalities that the model ever sees, in training, validation
+            and prediction: the dedicated nnU-Net of one subset. None draws a subset for each sample.
+    """
+
+    fixed_subset: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.fixed_subset is not None and not isinstance(self.fixed_subset, str):
+            raise SettingsError(f"Setting 'fixed_subset' must be a text or null; given: {self.fixed_subset!r}")
+
+
+@dataclass(frozen=True)
+class DistillationSettings(SubsetSettings):
+    """Settings of nnUNetTrainerMSTKD. Weights are relative to the student's segmentation loss, which has weight 1.
+
+    Args:
+        preset: size of the transformer, "plan" or "paper".
+        use_multiscale_transformer: False is the ablation noMSTKD.
+        use_style_matching: False is the ablation noGSME.
+        use_logit_distillation: False is the ablation noSLKD.
+        weight_teacher_segmentation: of the teacher's segmentation loss.
+        weight_consistency: of L_mse, the squared difference of the probabilities.
+        weight_logits: of L_KL, between standardised logits.
+        weight_content: of the content features' squared difference.
+        weight_multiscale: of L_MST, the multi-scale features' squared difference.
+        weight_extreme_value: of L_EVD, between re-weighted attention maps.
+        weight_style_matching: of L_M1..3, between cross-Gram matrices.
+        weight_adversarial: of L_adv for the student.
+        extreme_value_normalization: "rows" or "tokens" (the published form, scaled by the token count).
+        temperature: > 0, of L_KL.
+        standardize_dim: axis along which L_KL standardises logits of labels; 1 is the class axis, -1 the released form.
+        reverse_kl: True swaps the arguments of L_KL, as released.
+        co_training: True lets the distillation terms pull the teacher too, as released.
+        ramp_fraction: in [0, 1]; part of all iterations over which the distillation weights rise from 0.7 % to 100 %.
+        optimizer: "SGD" (nnU-Net's: Nesterov momentum 0.99), "Adam" or "AdamW"; of both branches.
+        discriminator_lr: initial learning rate of the discriminator's Adam; decays as the branches' does.
+    """
+
+    preset: str = "plan"
+    use_multiscale_transformer: bool = True
+    use_style_matching: bool = True
+    use_logit_distillation: bool = True
+    weight_teacher_segmentation: float = 1.0
+    weight_consistency: float = 10 / PAPER_SCALE
+    weight_logits: float = 1 / PAPER_SCALE
+    weight_content: float = 0.2 / PAPER_SCALE
+    weight_multiscale: float = 0.2 / PAPER_SCALE
+    weight_extreme_value: float = 1.0
+    weight_style_matching: float = 1.0
+    weight_adversarial: float = 2e-4 / PAPER_SCALE
+    extreme_value_normalization: str = "rows"
+    temperature: float = 7.0
+    standardize_dim: int = 1
+    reverse_kl: bool = False
+    co_training: bool = False
+    ramp_fraction: float = 0.2
+    optimizer: str = "SGD"
+    discriminator_lr: float = 1e-4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require_choice("preset", self.preset, tuple(TRANSFORMER_PRESETS))
+        _require_choice("extreme_value_normalization", self.extreme_value_normalization, ("rows", "tokens"))
+        _require_choice("optimizer", self.optimizer, OPTIMIZERS)
+        if self.temperature == 0:
+            raise SettingsError("Setting 'temperature' must be above 0; given: 0.0")
+        if self.ramp_fraction > 1:
+            raise SettingsError(f"Setting 'ramp_fraction' must be in [0, 1]; given: {self.ramp_fraction}")
+
+
+def _require_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise SettingsError(f"Setting {name!r} must be one of {list(choices)}; given: {value!r}")
+
+
+_ALL_SETTINGS = (ModalityDropoutSettings, DistillationSettings)
+_KNOWN = {field.name for settings in _ALL_SETTINGS for field in fields(settings)}
+
+SettingsT = TypeVar("SettingsT", bound=SubsetSettings)
+
+
+def settings_from_plans(defaults: SettingsT, plans: Mapping[str, Any]) -> SettingsT:
+    """Return a trainer's settings: its defaults, overridden by the plans' section "mstkd" where there is one.
+
+    Names that belong to another trainer of ours are passed over, so that one plans file can serve them all.
+
+    Raises:
+        SettingsError: if the section is no mapping, a name is unknown (the nearest is shown) or a value is wrong.
+    """
+    section = plans.get(SECTION, {})
+    if not isinstance(section, Mapping):
+        raise SettingsError(f"The plans' section {SECTION!r} must be a mapping of settings; given: {section!r}")
+    unknown = [name for name in section if name not in _KNOWN and name != CHANNEL_NAMES]
+    if unknown:
+        close = difflib.get_close_matches(unknown[0], _KNOWN, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise SettingsError(f"Unknown setting {unknown[0]!r} in the plans' section {SECTION!r}.{hint} Known: {sorted(_KNOWN)}")
+    own = {field.name for field in fields(defaults)}
+    given = {name: value for name, value in section.items() if name in own}
+    return type(defaults)(**{**asdict(defaults), **given})
+
+
+def plans_section(settings: SubsetSettings, modalities: Modalities) -> dict[str, Any]:
+    """Return what is stored with a model as its plans' section "mstkd": all settings and the channel names."""
+    return {**asdict(settings), CHANNEL_NAMES: list(modalities.names)}
+
+
+def modalities_from_plans(plans: Mapping[str, Any], num_channels: int) -> Modalities:
+    """Return the modalities that a model was trained with; channel_0000, ... where the plans do not name them."""
+    names = plans.get(SECTION, {}).get(CHANNEL_NAMES) or [f"channel_{i:04d}" for i in range(num_channels)]
+    return Modalities(tuple(names))

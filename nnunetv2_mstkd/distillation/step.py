@@ -1,0 +1,181 @@
+"""One teacher/student step as functions of tensors (L2)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from nnunetv2_mstkd.architectures import NetworkFeatures
+from nnunetv2_mstkd.distillation.settings import DistillationSettings
+from nnunetv2_mstkd.losses import (
+    adversarial_discriminator,
+    adversarial_student,
+    content_distillation,
+    extreme_value_distillation,
+    global_style_matching,
+    multiscale_feature_distillation,
+    probability_consistency,
+    region_logit_distillation,
+    standardized_logit_distillation,
+)
+
+TEACHER_SEGMENTATION = "teacher_segmentation"
+STUDENT_SEGMENTATION = "segmentation"
+DISCRIMINATOR = "discriminator"
+# the distillation terms, each with the setting `weight_<term>`
+DISTILLATION_TERMS = (
+    "consistency",
+    "logits",
+    "content",
+    "multiscale",
+    "extreme_value",
+    "style_matching",
+    "adversarial",
+)
+
+
+@dataclass(frozen=True)
+class StepTarget:
+    """What a step's outputs are compared with.
+
+    Args:
+        target: as nnU-Net's loss takes it: one tensor, or with deep supervision a list of them.
+        regions: True if the channels of the logits are regions (sigmoid), False if they are labels (softmax).
+        valid: (B, 1, *patch) bool, False where the ignore label is; None if there is no such label.
+        is_complete: (B,) bool, True for samples whose subset lacks nothing.
+    """
+
+    target: Tensor | list[Tensor]
+    regions: bool
+    valid: Tensor | None
+    is_complete: Tensor
+
+
+def needs_attention(settings: DistillationSettings) -> bool:
+    """Return whether a step must compute attention maps; otherwise attention runs fused."""
+    return settings.use_multiscale_transformer and settings.weight_extreme_value > 0
+
+
+def active_weights(settings: DistillationSettings) -> dict[str, float]:
+    """Return the weight of each distillation term that the settings leave on."""
+    part = {
+        "consistency": settings.use_logit_distillation,
+        "logits": settings.use_logit_distillation,
+        "content": settings.use_style_matching,
+        "multiscale": settings.use_multiscale_transformer,
+        "extreme_value": settings.use_multiscale_transformer,
+        "style_matching": settings.use_style_matching,
+        "adversarial": settings.use_style_matching,
+    }
+    weights = {term: getattr(settings, f"weight_{term}") for term in DISTILLATION_TERMS if part[term]}
+    return {term: weight for term, weight in weights.items() if weight > 0}
+
+
+def segmentation_terms(
+    teacher: NetworkFeatures,
+    student: NetworkFeatures,
+    target: StepTarget,
+    segmentation_loss: Callable[[Any, Any], Tensor],
+) -> dict[str, Tensor]:
+    """Return nnU-Net's loss for both branches."""
+    return {
+        TEACHER_SEGMENTATION: segmentation_loss(teacher.logits, target.target),
+        STUDENT_SEGMENTATION: segmentation_loss(student.logits, target.target),
+    }
+
+
+def distillation_terms(
+    teacher: NetworkFeatures,
+    student: NetworkFeatures,
+    discriminator: nn.Module | None,
+    target: StepTarget,
+    settings: DistillationSettings,
+) -> dict[str, Tensor]:
+    """Return each active distillation term, not yet weighted.
+
+    Args:
+        teacher: of the whole image.
+        student: of the image with modalities missing.
+        discriminator: not wrapped for DDP (no gradient goes to its weights here); None if no term needs it.
+        target: of the step.
+        settings: which terms, in which form.
+    """
+    detach = {"detach_teacher": not settings.co_training}
+    voxelwise = {**detach, "valid": target.valid}
+    teacher_logits, student_logits = full_resolution(teacher.logits), full_resolution(student.logits)
+    compute: dict[str, Callable[[], Tensor]] = {
+        "consistency": lambda: probability_consistency(teacher_logits, student_logits, target.regions, **voxelwise),
+        "logits": lambda: _logit_term(teacher_logits, student_logits, target.regions, settings, voxelwise),
+        "content": lambda: content_distillation(teacher.content, student.content, **detach),
+        "multiscale": lambda: multiscale_feature_distillation(teacher.multiscale, student.multiscale, **detach),
+        "extreme_value": lambda: extreme_value_distillation(
+            teacher.attention, student.attention, settings.extreme_value_normalization, **detach
+        ),
+        "style_matching": lambda: global_style_matching(style_triple(teacher), style_triple(student), **detach),
+        "adversarial": lambda: adversarial_student(frozen_scores(discriminator, student.style)),
+    }
+    return {term: compute[term]() for term in active_weights(settings)}
+
+
+def _logit_term(
+    teacher_logits: Tensor, student_logits: Tensor, regions: bool, settings: DistillationSettings, voxelwise: dict
+) -> Tensor:
+    if regions:
+        return region_logit_distillation(teacher_logits, student_logits, settings.temperature, **voxelwise)
+    return standardized_logit_distillation(
+        teacher_logits,
+        student_logits,
+        settings.temperature,
+        standardize_dim=settings.standardize_dim,
+        reverse=settings.reverse_kl,
+        **voxelwise,
+    )
+
+
+def total_loss(terms: dict[str, Tensor], settings: DistillationSettings, ramp: float) -> Tensor:
+    """Return the weighted sum of segmentation and distillation terms, the latter times the ramp."""
+    total = terms[STUDENT_SEGMENTATION] + settings.weight_teacher_segmentation * terms[TEACHER_SEGMENTATION]
+    for term, weight in active_weights(settings).items():
+        total = total + ramp * weight * terms[term]
+    return total
+
+
+def discriminator_loss(
+    discriminator: nn.Module, teacher_style: Tensor, student_style: Tensor, is_complete: Tensor
+) -> Tensor:
+    """Return the discriminator's loss on detached styles: the teacher's are full, the student's lack something.
+
+    Samples whose subset is complete do not count as lacking. One forward pass serves both, for DDP.
+    """
+    scores = discriminator(torch.cat((teacher_style.detach(), student_style.detach())))
+    teacher_scores, student_scores = scores.chunk(2)
+    return adversarial_discriminator(teacher_scores, student_scores, sample_weights=(~is_complete).to(scores))
+
+
+def frozen_scores(discriminator: nn.Module, style: Tensor) -> Tensor:
+    """Return the discriminator's scores with gradient to the style, none to the discriminator's weights."""
+    weights = {name: weight.detach() for name, weight in discriminator.named_parameters()}
+    return functional_call(discriminator, weights, (style,))
+
+
+def style_triple(features: NetworkFeatures) -> tuple[Tensor, Tensor, Tensor]:
+    """Return what global style matching compares: encoder feature, style, content."""
+    return features.encoded, features.style, features.content
+
+
+def full_resolution(logits: Tensor | list[Tensor]) -> Tensor:
+    """Return the logits at the patch's own resolution."""
+    return logits[0] if isinstance(logits, list | tuple) else logits
+
+
+def valid_voxels(target: Tensor | list[Tensor], regions: bool, ignore_label: int | None) -> Tensor | None:
+    """Return bool (B, 1, *patch), False where nnU-Net's target has the ignore label; None if there is no such label."""
+    if ignore_label is None:
+        return None
+    finest = full_resolution(target)
+    if regions:
+        return ~finest[:, -1:].bool()  # the last region is the ignore label
+    return finest != ignore_label

@@ -1,0 +1,36 @@
+"""The package's exceptions (L0). Each is also the built-in exception that a caller would expect."""
+
+
+class MSTKDError(Exception):
+    """Base of all errors that this package raises on purpose; its message says what was given and what to do."""
+
+
+class ModalityError(MSTKDError, ValueError):
+    """A modality name, a subset or a set of channel files does not fit the model or the dataset.
+
+    It is a ValueError on purpose: nnU-Net retries a prediction after a RuntimeError, taking it for lack of GPU memory.
+    """
+
+
+class SettingsError(MSTKDError, ValueError):
+    """A setting is unknown, or its value is out of range."""
+
+
+class ShapeError(MSTKDError, ValueError):
+    """Tensors that belong together differ in shape; the message shows the shapes."""
+
+
+class UnsupportedNetworkError(MSTKDError, ValueError):
+    """The plans ask for a network or a configuration that MST-KD cannot be built on."""
+
+
+class UnsupportedNNUNetError(MSTKDError, ImportError):
+    """The installed nnunetv2 is outside the supported range, or it is missing."""
+
+
+class CheckpointError(MSTKDError, RuntimeError):
+    """A checkpoint belongs to another trainer or plan, or lacks what is asked of it."""
+
+
+class NonFiniteLossError(MSTKDError, ArithmeticError):
+    """A loss term became NaN or infinite; the message names term, epoch, iteration and cases."""

@@ -1,0 +1,1 @@
+"""Predicting with missing modalities inside nnU-Net (L3)."""

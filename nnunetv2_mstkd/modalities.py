@@ -1,0 +1,202 @@
+"""Modality names, their aliases, and subsets of them (L0: standard library only).
+
+A modality is a channel of the dataset, called by the dataset's own name (`channel_names` of dataset.json) and kept in
+the dataset's order. Aliases are resolved here, at the boundary, and nowhere else.
+"""
+
+import difflib
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from nnunetv2_mstkd.errors import ModalityError
+
+# Every name on a line means the same sequence; the first is what our messages call it.
+ALIASES: tuple[tuple[str, ...], ...] = (
+    ("T1", "t1n", "t1w", "t1pre", "t1native"),
+    ("T1ce", "t1c", "t1gd", "t1post", "t1wce", "cet1w", "cegadoliniumt1w"),
+    ("T2", "t2w"),
+    ("FLAIR", "t2f", "t2flair", "fla", "fluid"),
+)
+
+_SEQUENCE_OF = {alias.lower(): names[0].lower() for names in ALIASES for alias in names}
+
+
+def _normalize(name: str) -> str:
+    return re.sub(r"[\s_\-]", "", name).lower()
+
+
+def _sequence(name: str) -> str:
+    """Return what identifies the sequence that `name` stands for: equal for all aliases of one sequence."""
+    normalized = _normalize(name)
+    return _SEQUENCE_OF.get(normalized, normalized)
+
+
+@dataclass(frozen=True)
+class Modalities:
+    """The modalities of a dataset, in channel order.
+
+    Args:
+        names: one name per channel, unique. `from_dataset_json` makes names unique where a dataset repeats them.
+
+    Raises:
+        ModalityError: if there are fewer than two names, or two names are equal.
+
+    Example:
+        >>> modalities = Modalities(("T1", "T1ce", "T2", "FLAIR"))
+        >>> str(modalities.subset("t1gd,t2f"))
+        'T1ce+FLAIR'
+        >>> [str(s) for s in Modalities(("CT", "PET")).subsets()]
+        ['CT', 'PET', 'CT+PET']
+    """
+
+    names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.names) < 2:
+            raise ModalityError(
+                f"Missing modalities need at least two channels; this dataset has {len(self.names)}: {list(self.names)}"
+            )
+        repeated = [name for name, count in Counter(self.names).items() if count > 1]
+        if repeated:
+            raise ModalityError(f"Modality names must be unique, but {repeated} occur more than once")
+
+    @classmethod
+    def from_dataset_json(cls, dataset_json: Mapping) -> "Modalities":
+        """Read the channel names of an nnU-Net dataset.json (`channel_names`, in old files `modality`).
+
+        Names that a dataset gives to several channels ("MRI", "MRI") get their channel index: "MRI_0000", "MRI_0001".
+
+        Raises:
+            ModalityError: if the dataset names no channels, or fewer than two.
+        """
+        channels = dataset_json.get("channel_names") or dataset_json.get("modality")
+        if not channels:
+            raise ModalityError("dataset.json has no channel_names: it must name each channel, as nnU-Net demands")
+        ordered = [str(channels[key]) for key in sorted(channels, key=int)]
+        count = Counter(ordered)
+        return cls(tuple(n if count[n] == 1 else f"{n}_{i:04d}" for i, n in enumerate(ordered)))
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    @property
+    def all(self) -> "ModalitySubset":
+        """The subset that lacks nothing."""
+        return ModalitySubset(self, (True,) * len(self))
+
+    def subsets(self) -> tuple["ModalitySubset", ...]:
+        """Return all 2^M - 1 non-empty subsets in canonical order: by size, then by channel order."""
+        by_code = (self.subset_from_code(code) for code in range(1, 2 ** len(self)))
+        return tuple(sorted(by_code, key=lambda subset: (len(subset), subset.channels)))
+
+    def subset_from_code(self, code: int) -> "ModalitySubset":
+        """Return the subset whose channel c is present where bit c of `code`, 1 <= code < 2^M, is set."""
+        return ModalitySubset(self, tuple(bool(code >> channel & 1) for channel in range(len(self))))
+
+    def channel(self, name: str) -> int:
+        """Return the channel index of a modality given by its name or by an alias, whatever the case.
+
+        Raises:
+            ModalityError: if no channel, or more than one, fits; the message lists the choices.
+        """
+        for spelling in (lambda n: n, _normalize, _sequence):
+            found = [i for i, own in enumerate(self.names) if spelling(own) == spelling(name)]
+            if len(found) == 1:
+                return found[0]
+            if found:
+                fitting = [self.names[i] for i in found]
+                raise ModalityError(f"{name!r} fits several modalities: {fitting}. Use one of the exact names.")
+        close = difflib.get_close_matches(_normalize(name), [_normalize(n) for n in self.names], n=1)
+        hint = f" Did you mean {next(n for n in self.names if _normalize(n) == close[0])!r}?" if close else ""
+        raise ModalityError(f"Unknown modality {name!r}.{hint} {self.choices}")
+
+    def subset(self, text: str) -> "ModalitySubset":
+        """Return the subset that a user typed.
+
+        Args:
+            text: names or aliases separated by commas or plus signs ("T1ce,FLAIR"), or one 0 or 1 for each channel in
+                channel order ("0101").
+
+        Raises:
+            ModalityError: if a name is unknown or doubled, the subset is empty, or the 0/1 string has another length.
+        """
+        tokens = [token.strip() for token in re.split(r"[,+]", text) if token.strip()]
+        if len(tokens) == 1 and re.fullmatch("[01]+", tokens[0]) and tokens[0] not in self.names:
+            return self._subset_from_bits(tokens[0])
+        channels = [self.channel(token) for token in tokens]
+        if not channels:
+            raise ModalityError(f"No modality is named in {text!r}: at least one must be present. {self.choices}")
+        if len(set(channels)) < len(channels):
+            raise ModalityError(f"{text!r} names a modality twice. {self.choices}")
+        return ModalitySubset(self, tuple(i in channels for i in range(len(self))))
+
+    def _subset_from_bits(self, bits: str) -> "ModalitySubset":
+        if len(bits) != len(self):
+            raise ModalityError(f"{bits!r} has {len(bits)} digits, but there are {len(self)} channels. {self.choices}")
+        if "1" not in bits:
+            raise ModalityError(f"{bits!r} leaves no modality: at least one must be present. {self.choices}")
+        return ModalitySubset(self, tuple(bit == "1" for bit in bits))
+
+    @cached_property
+    def choices(self) -> str:
+        """One sentence that lists what may be given, for error messages."""
+        listed = ", ".join(f"{name} (channel {i})" for i, name in enumerate(self.names))
+        return f"The modalities are: {listed}; aliases such as t1gd or t2f, or a 0/1 string of length {len(self)}, work too."
+
+    def channel_files(self, present: Sequence[bool] | None = None) -> str:
+        """Return "_0000 T1, _0001 T1ce, ...", the files that nnU-Net expects of a case (those where `present`)."""
+        shown = present if present is not None else (True,) * len(self)
+        return ", ".join(f"_{i:04d} {name}" for i, name in enumerate(self.names) if shown[i])
+
+
+@dataclass(frozen=True)
+class ModalitySubset:
+    """A non-empty subset of a dataset's modalities.
+
+    Args:
+        modalities: what it is a subset of.
+        present: one bool per channel, in channel order; at least one True.
+
+    Raises:
+        ModalityError: if the length differs from the number of channels, or nothing is present.
+    """
+
+    modalities: Modalities
+    present: tuple[bool, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.present) != len(self.modalities):
+            raise ModalityError(f"{len(self.present)} flags for {len(self.modalities)} channels. {self.modalities.choices}")
+        if not any(self.present):
+            raise ModalityError(f"A subset must not be empty. {self.modalities.choices}")
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """The indices of the present channels, ascending."""
+        return tuple(i for i, present in enumerate(self.present) if present)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the present modalities, in channel order."""
+        return tuple(self.modalities.names[i] for i in self.channels)
+
+    @property
+    def absent_names(self) -> tuple[str, ...]:
+        """The names of the absent modalities, in channel order."""
+        return tuple(n for n, present in zip(self.modalities.names, self.present, strict=True) if not present)
+
+    def __len__(self) -> int:
+        return len(self.channels)
+
+    def __str__(self) -> str:
+        return "+".join(self.names)
+
+    def issuperset(self, other: "ModalitySubset") -> bool:
+        """Return whether every modality of `other` is present here too."""
+        return set(self.channels) >= set(other.channels)

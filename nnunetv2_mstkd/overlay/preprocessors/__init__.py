@@ -1,0 +1,1 @@
+"""Serves the preprocessor of nnunetv2_mstkd to nnU-Net."""

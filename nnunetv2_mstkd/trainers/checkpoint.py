@@ -1,0 +1,112 @@
+"""Checkpoints: written whole or not at all, the student apart from what only training needs (L3).
+
+    checkpoint_latest.pth                  student and training state
+    checkpoint_best.pth                    student
+    checkpoint_final.pth                   student
+    checkpoint_final_training_state.pth    training state, so that `--c` works on a finished run too
+
+The first three have nnU-Net's keys, of which prediction reads a few; `training_state` is ours.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nnunetv2_mstkd.distillation.settings import SECTION
+from nnunetv2_mstkd.errors import CheckpointError
+
+TRAINING_STATE = "training_state"
+_STUDENT_ONLY = ("checkpoint_best.pth", "checkpoint_final.pth")
+
+
+def write_checkpoint(filename: str, checkpoint: Mapping[str, Any], training_state: Mapping[str, Any]) -> None:
+    """Write a checkpoint, its training state in it or beside it as the module's docstring says."""
+    path = Path(filename)
+    if path.name not in _STUDENT_ONLY:
+        save_atomically({**checkpoint, TRAINING_STATE: training_state}, path)
+        return
+    if path.name == "checkpoint_final.pth":
+        save_atomically(dict(training_state), training_state_file(path))  # first: the checkpoint is what counts
+    save_atomically(dict(checkpoint), path)
+
+
+def read_checkpoint(filename: str, device: torch.device) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Return a checkpoint and its training state, None where it has none.
+
+    Raises:
+        CheckpointError: if the file is not a whole checkpoint.
+    """
+    path = Path(filename)
+    checkpoint = _load(path, device)
+    if not isinstance(checkpoint, dict) or "network_weights" not in checkpoint:
+        raise CheckpointError(f"{path} is not a checkpoint of nnU-Net: it has no network_weights")
+    beside = training_state_file(path)
+    state = checkpoint.pop(TRAINING_STATE, None)
+    if state is None and path.name == "checkpoint_final.pth" and beside.is_file():
+        state = _load(beside, device)
+    return checkpoint, state
+
+
+def training_state_file(checkpoint: Path) -> Path:
+    """Return where the training state of a checkpoint is kept if it is not in it."""
+    return checkpoint.with_name(f"{checkpoint.stem}_training_state.pth")
+
+
+def save_atomically(payload: Mapping[str, Any], path: Path) -> None:
+    """Save with torch so that `path` holds either all of it or what it held before, also after a kill or power cut."""
+    temporary = path.with_name(f".{path.name}.partial")
+    try:
+        with open(temporary, "wb") as file:
+            torch.save(payload, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def require_same_run(
+    checkpoint: Mapping[str, Any], filename: str, trainer_name: str, init_args: Mapping[str, Any]
+) -> None:
+    """Check that a checkpoint was written by this trainer with these plans.
+
+    Raises:
+        CheckpointError: if not; the message shows both sides.
+    """
+    theirs = checkpoint.get("init_args", {})
+    pairs = {
+        "trainer": (checkpoint.get("trainer_name"), trainer_name),
+        "plans": (_plans(theirs).get("plans_name"), _plans(init_args).get("plans_name")),
+        "dataset": (_plans(theirs).get("dataset_name"), _plans(init_args).get("dataset_name")),
+        "configuration": (theirs.get("configuration"), init_args.get("configuration")),
+        f"plans section {SECTION!r}": (_plans(theirs).get(SECTION), _plans(init_args).get(SECTION)),
+    }
+    for what, (stored, current) in pairs.items():
+        if stored != current:
+            raise CheckpointError(
+                f"{filename} cannot be loaded: its {what} is {_differing(stored, current)}, that of this run is "
+                f"{_differing(current, stored)}. Continue with the trainer, plans and settings that wrote it, or "
+                f"start anew without --c, under a plans name of its own."
+            )
+
+
+def _plans(init_args: Mapping[str, Any]) -> Mapping[str, Any]:
+    return init_args.get("plans") or {}
+
+
+def _differing(mine: Any, other: Any) -> str:
+    if isinstance(mine, Mapping) and isinstance(other, Mapping):
+        return repr({key: value for key, value in mine.items() if other.get(key) != value})
+    return repr(mine)
+
+
+def _load(path: Path, device: torch.device) -> Any:
+    try:
+        # our own run's file, with objects (device, numpy scalars) in it that weights_only does not admit
+        return torch.load(path, map_location=device, weights_only=False)
+    except (RuntimeError, EOFError, KeyError) as error:
+        raise CheckpointError(f"{path} cannot be read ({error}): it is damaged or no checkpoint") from error

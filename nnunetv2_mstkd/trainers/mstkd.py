@@ -1,0 +1,363 @@
+"""nnUNetTrainerMSTKD, its ablations and its paper preset (L3: wiring; the mathematics is in distillation/ and losses/)."""
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
+from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
+from torch import GradScaler, Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from nnunetv2_mstkd.architectures import MSTKDNetwork, NetworkFeatures, StyleDiscriminator
+from nnunetv2_mstkd.distillation.diagnostics import attention_entropy, gradient_norms
+from nnunetv2_mstkd.distillation.settings import PAPER_SCALE, DistillationSettings, settings_from_plans
+from nnunetv2_mstkd.distillation.step import (
+    DISCRIMINATOR,
+    STUDENT_SEGMENTATION,
+    StepTarget,
+    active_weights,
+    discriminator_loss,
+    distillation_terms,
+    needs_attention,
+    segmentation_terms,
+    total_loss,
+    valid_voxels,
+)
+from nnunetv2_mstkd.distillation.subset_draw import mask_modalities, seeded_rng
+from nnunetv2_mstkd.losses import sigmoid_ramp_up
+from nnunetv2_mstkd.trainers.full_modality_dice import mean_foreground_dice, prefixed_counts
+from nnunetv2_mstkd.trainers.metrics_log import MetricsLog
+from nnunetv2_mstkd.trainers.optimizer import build_optimizer
+from nnunetv2_mstkd.trainers.pretrained import PretrainedStart
+from nnunetv2_mstkd.trainers.subset_trainer import STEP, SubsetTrainer
+from nnunetv2_mstkd.trainers.unwrap import unwrap
+
+MAX_GRADIENT_NORM = 12  # nnU-Net's, for each branch
+
+
+class nnUNetTrainerMSTKD(SubsetTrainer):
+    """Train a teacher that sees every modality and a student that sees a random subset; keep the student.
+
+    `self.network` is the student: it is validated, saved and used for prediction. Teacher and discriminator exist in
+    training only.
+    """
+
+    default_settings: ClassVar[DistillationSettings] = DistillationSettings()
+    settings: DistillationSettings
+
+    # building -------------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def build_bare_network(
+        cls,
+        plans_manager: PlansManager,
+        configuration_manager: ConfigurationManager,
+        num_input_channels: int,
+        num_output_channels: int,
+        enable_deep_supervision: bool,
+    ) -> nn.Module:
+        """Build a branch on the plans' network."""
+        plan_network = super().build_bare_network(
+            plans_manager, configuration_manager, num_input_channels, num_output_channels, enable_deep_supervision
+        )
+        settings = settings_from_plans(cls.default_settings, plans_manager.plans)
+        return MSTKDNetwork(
+            plan_network,
+            configuration_manager.patch_size,
+            preset=settings.preset,
+            use_transformer=settings.use_multiscale_transformer,
+            use_style_fusion=settings.use_style_matching,
+        )
+
+    def initialize(self) -> None:
+        """Build student, teacher and discriminator, compiled and distributed alike."""
+        super().initialize()
+        self.teacher = self._distribute(self.teacher)
+        if self.discriminator is not None:
+            self.discriminator = self._distribute(self.discriminator)
+        self.pretrained_start = PretrainedStart(unwrap(self.network), unwrap(self.teacher))
+        self.record: dict[str, float] = {}
+
+    def configure_optimizers(self) -> tuple[torch.optim.Optimizer, Any]:
+        """Build what is trained beside the student, and the optimisers: one of both branches, the discriminator's own."""
+        student = unwrap(self.network)
+        teacher = self.build_bare_network(
+            self.plans_manager,
+            self.configuration_manager,
+            self.num_input_channels,
+            self.label_manager.num_segmentation_heads,
+            self.enable_deep_supervision,
+        ).to(self.device)
+        self.teacher: nn.Module = torch.compile(teacher) if self._do_i_compile() else teacher
+        self._build_discriminator(student)
+        branches = [{"params": list(student.parameters())}, {"params": list(teacher.parameters())}]
+        optimizer = build_optimizer(self.settings.optimizer, branches, self.initial_lr, self.weight_decay)
+        return optimizer, PolyLRScheduler(optimizer, self.initial_lr, self.num_epochs)
+
+    def _build_discriminator(self, student: nn.Module) -> None:
+        self.discriminator: nn.Module | None = None
+        if "adversarial" not in active_weights(self.settings):
+            return
+        learning_rate = self.settings.discriminator_lr
+        self.discriminator = StyleDiscriminator(student.encoder.conv_op, student.encoder.output_channels[-1])
+        self.discriminator.to(self.device)
+        self.discriminator_optimizer = torch.optim.Adam(self.discriminator.parameters(), learning_rate, weight_decay=1e-5)
+        self.discriminator_scheduler = PolyLRScheduler(self.discriminator_optimizer, learning_rate, self.num_epochs)
+        self.discriminator_scaler = GradScaler(self.device.type) if self.grad_scaler is not None else None
+
+    def _distribute(self, module: nn.Module) -> nn.Module:
+        return DistributedDataParallel(module, device_ids=[self.local_rank]) if self.is_ddp else module
+
+    def set_deep_supervision_enabled(self, enabled: bool) -> None:
+        """Switch deep supervision in both branches."""
+        super().set_deep_supervision_enabled(enabled)
+        unwrap(self.teacher).decoder.deep_supervision = enabled
+
+    # one training step ----------------------------------------------------------------------------------------------
+
+    def train_step(self, batch: dict) -> dict:
+        """Train both branches with one backward pass, then the discriminator on their detached styles."""
+        image = batch["data"].to(self.device, non_blocking=True)
+        modality_mask = self.training_mask(len(image))
+        target = self._step_target(batch["target"], modality_mask)
+        masked = mask_modalities(image, modality_mask)
+        ramp = sigmoid_ramp_up(self.training_progress / self.settings.ramp_fraction if self.settings.ramp_fraction else 1.0)
+        if self.iteration == 0:
+            self.record = {"ramp": ramp, **self._probe(image, masked, target, ramp)}
+
+        self.optimizer.zero_grad(set_to_none=True)
+        with self._step_rng(), self._autocast():
+            teacher = self.teacher(image, True, needs_attention(self.settings))
+            student = self.network(masked, True, needs_attention(self.settings))
+            terms = self._terms(teacher, student, target)
+            loss = total_loss(terms, self.settings, ramp)
+        branches = [unwrap(self.network), unwrap(self.teacher)]
+        _optimize(loss, self.optimizer, branches, self.grad_scaler)
+        if self.discriminator is not None:
+            terms[DISCRIMINATOR] = self._train_discriminator(teacher, student, target)
+
+        values = torch.stack([*terms.values(), loss]).detach().float().cpu().numpy()  # the step's one synchronisation
+        losses = dict(zip([*terms, "total"], values, strict=True))
+        self.require_finite(losses, batch)
+        self.iteration += 1
+        # nnU-Net plots "loss" beside the validation's, which is the student's segmentation loss
+        return {"loss": losses[STUDENT_SEGMENTATION], **{f"loss_{name}": value for name, value in losses.items()}}
+
+    def _terms(self, teacher: NetworkFeatures, student: NetworkFeatures, target: StepTarget) -> dict[str, Tensor]:
+        bare_discriminator = None if self.discriminator is None else unwrap(self.discriminator)
+        return {
+            **segmentation_terms(teacher, student, target, self.loss),
+            **distillation_terms(teacher, student, bare_discriminator, target, self.settings),
+        }
+
+    def _train_discriminator(self, teacher: NetworkFeatures, student: NetworkFeatures, target: StepTarget) -> Tensor:
+        self.discriminator_optimizer.zero_grad(set_to_none=True)
+        with self._autocast():
+            loss = discriminator_loss(self.discriminator, teacher.style, student.style, target.is_complete)
+        _optimize(loss, self.discriminator_optimizer, [self.discriminator], self.discriminator_scaler)
+        return loss
+
+    def _step_target(self, target: Tensor | list[Tensor], modality_mask: Tensor) -> StepTarget:
+        if isinstance(target, list):
+            target = [scale.to(self.device, non_blocking=True) for scale in target]
+        else:
+            target = target.to(self.device, non_blocking=True)
+        regions = self.label_manager.has_regions
+        valid = valid_voxels(target, regions, self.label_manager.ignore_label)
+        return StepTarget(target, regions, valid, modality_mask.all(dim=1).to(self.device))
+
+    def _probe(self, image: Tensor, masked: Tensor, target: StepTarget, ramp: float) -> dict[str, float]:
+        """Measure an epoch's gradient norms and attention entropy, on its first batch and outside its step.
+
+        A forward pass of its own through the bare networks: inside torch.compile's there is no bottleneck to
+        differentiate by, and no step pays for kept graphs.
+        """
+        scale = self.grad_scaler.get_scale() if self.grad_scaler is not None else 1.0
+        has_maps = self.settings.use_multiscale_transformer
+        with self._step_rng(), self._autocast():
+            teacher = unwrap(self.teacher)(image, True, has_maps)
+            student = unwrap(self.network)(masked, True, has_maps)
+            terms = self._terms(teacher, student, target)
+        weights = {term: ramp * weight for term, weight in active_weights(self.settings).items()}
+        weighted = {term: terms[term] * weight for term, weight in {STUDENT_SEGMENTATION: 1.0, **weights}.items()}
+        norms = gradient_norms(weighted, student.encoded, scale)
+        return {
+            **{f"gradient_{term}": norm for term, norm in norms.items()},
+            "attention_entropy_student": attention_entropy(student.attention),
+            "attention_entropy_teacher": attention_entropy(teacher.attention),
+        }
+
+    def _autocast(self) -> Any:
+        # as nnU-Net: autocast on GPUs only
+        return torch.autocast(self.device.type) if self.device.type == "cuda" else nullcontext()
+
+    def _step_rng(self) -> Any:
+        where = (self.current_epoch, self.iteration, self.local_rank)
+        return seeded_rng(self.device, STEP, self.settings.seed, *where)
+
+    # the loop -------------------------------------------------------------------------------------------------------
+
+    def on_train_start(self) -> None:
+        """Start training."""
+        if not self.was_initialized:
+            self.initialize()
+        self.pretrained_start.end()
+        super().on_train_start()
+        self.metrics_log = MetricsLog(self.output_folder, self.current_epoch) if self.local_rank == 0 else None
+
+    def on_train_epoch_start(self) -> None:
+        """Start an epoch's training, of all three networks."""
+        super().on_train_epoch_start()
+        self.teacher.train()
+        if self.discriminator is not None:
+            self.discriminator_scheduler.step(self.current_epoch)
+
+    def on_train_epoch_end(self, train_outputs: list[dict]) -> None:
+        """Record the epoch's mean of each loss term, over the ranks too."""
+        super().on_train_epoch_end(train_outputs)
+        names = [name for name in train_outputs[0] if name.startswith("loss_")]
+        means = np.array([np.mean([output[name] for output in train_outputs]) for name in names])
+        if self.is_ddp:
+            gathered: list[np.ndarray] = [means] * self.world_size
+            distributed.all_gather_object(gathered, means)
+            means = np.mean(gathered, axis=0)
+        self.record.update(zip(names, means.tolist(), strict=True))
+        self.record.update({f"weight_{term}": weight for term, weight in active_weights(self.settings).items()})
+
+    def on_validation_epoch_start(self) -> None:
+        """Start an epoch's validation."""
+        super().on_validation_epoch_start()
+        self.teacher.eval()
+
+    def validation_step(self, batch: dict) -> dict:
+        """Validate the student on the subset at hand, then student and teacher on all modalities."""
+        # nnU-Net overwrites the ignore label in the target that it is given
+        copies = [_copy_target(batch) for _ in range(2)]
+        result = super().validation_step(batch)
+        for prefix, network, copy in zip(("student_", "teacher_"), (self.network, self.teacher), copies, strict=True):
+            result.update(prefixed_counts(prefix, self._validate_with(network, copy)))
+        return result
+
+    def _validate_with(self, network: nn.Module, batch: dict) -> dict:
+        student = self.network
+        self.network = network
+        try:
+            return super(SubsetTrainer, self).validation_step(batch)
+        finally:
+            self.network = student
+
+    def on_validation_epoch_end(self, val_outputs: list[dict]) -> None:
+        """Record the Dice over the subsets (nnU-Net's own) and the two with all modalities."""
+        super().on_validation_epoch_end(val_outputs)
+        self.record["dice_student_subsets"] = float(self.logger.get_value("mean_fg_dice", step=-1))
+        for branch in ("student", "teacher"):
+            dice = mean_foreground_dice(f"{branch}_", val_outputs, self.world_size)
+            self.record[f"dice_{branch}_all"] = dice
+
+    def on_epoch_end(self) -> None:
+        """Write the epoch's record, then end it as nnU-Net does."""
+        if self.metrics_log is not None:
+            self.metrics_log.append(self.current_epoch, self.record)
+            for logger in self.logger.loggers:  # Weights & Biases, if nnU-Net's switch is on
+                for name, value in self.record.items():
+                    logger.log(f"mstkd/{name}", value, self.current_epoch)
+        self.print_to_log_file(
+            f"Pseudo dice, all modalities: student {self.record['dice_student_all']:.4f}, "
+            f"teacher {self.record['dice_teacher_all']:.4f}"
+        )
+        super().on_epoch_end()
+
+    # checkpoints ----------------------------------------------------------------------------------------------------
+
+    def training_state(self) -> dict[str, Any]:
+        """Return what training needs beyond the student's weights: teacher and discriminator too."""
+        state = {**super().training_state(), "teacher_weights": unwrap(self.teacher).state_dict()}
+        if self.discriminator is not None:
+            state["discriminator_weights"] = unwrap(self.discriminator).state_dict()
+            state["discriminator_optimizer_state"] = self.discriminator_optimizer.state_dict()
+            if self.discriminator_scaler is not None:
+                state["discriminator_scaler_state"] = self.discriminator_scaler.state_dict()
+        return state
+
+    def load_training_state(self, state: Mapping[str, Any]) -> None:
+        """Take back what `training_state` returned."""
+        super().load_training_state(state)
+        unwrap(self.teacher).load_state_dict(state["teacher_weights"])
+        if self.discriminator is not None:
+            unwrap(self.discriminator).load_state_dict(state["discriminator_weights"])
+            self.discriminator_optimizer.load_state_dict(state["discriminator_optimizer_state"])
+            if self.discriminator_scaler is not None and "discriminator_scaler_state" in state:
+                self.discriminator_scaler.load_state_dict(state["discriminator_scaler_state"])
+
+    def load_checkpoint(self, filename_or_checkpoint: str) -> None:
+        """Load a checkpoint of this trainer; pretrained weights are no longer expected then."""
+        if not self.was_initialized:
+            self.initialize()
+        self.pretrained_start.end()
+        super().load_checkpoint(filename_or_checkpoint)
+
+
+def _optimize(
+    loss: Tensor, optimizer: torch.optim.Optimizer, branches: list[nn.Module], scaler: GradScaler | None
+) -> None:
+    """Backpropagate, clip the gradient of each branch by itself, and step, as nnU-Net does for its one network."""
+    (loss if scaler is None else scaler.scale(loss)).backward()
+    if scaler is not None:
+        scaler.unscale_(optimizer)
+    for branch in branches:
+        nn.utils.clip_grad_norm_(branch.parameters(), MAX_GRADIENT_NORM)
+    if scaler is None:
+        optimizer.step()
+    else:
+        scaler.step(optimizer)
+        scaler.update()
+
+
+def _copy_target(batch: dict) -> dict:
+    target = batch["target"]
+    copied = [scale.clone() for scale in target] if isinstance(target, list) else target.clone()
+    return {**batch, "target": copied}
+
+
+class nnUNetTrainerMSTKD_noMSTKD(nnUNetTrainerMSTKD):
+    """Ablation: no transformer, no taps, neither L_MST nor L_EVD."""
+
+    default_settings = DistillationSettings(use_multiscale_transformer=False)
+
+
+class nnUNetTrainerMSTKD_noGSME(nnUNetTrainerMSTKD):
+    """Ablation: no style branch, fusion, style matching, discriminator or content term."""
+
+    default_settings = DistillationSettings(use_style_matching=False)
+
+
+class nnUNetTrainerMSTKD_noSLKD(nnUNetTrainerMSTKD):
+    """Ablation: neither L_mse nor L_KL; the network is unchanged."""
+
+    default_settings = DistillationSettings(use_logit_distillation=False)
+
+
+class nnUNetTrainerMSTKDPaper(nnUNetTrainerMSTKD):
+    """The paper's sizes and optimiser: transformer 768 x 12, attention compared by tokens, Adam 1e-4."""
+
+    default_settings = DistillationSettings(
+        preset="paper",
+        extreme_value_normalization="tokens",
+        weight_extreme_value=0.482 / PAPER_SCALE,
+        optimizer="Adam",
+    )
+
+    def __init__(
+        self,
+        plans: dict,
+        configuration: str,
+        fold: int,
+        dataset_json: dict,
+        device: torch.device = torch.device("cuda"),  # noqa: B008 (nnU-Net's own signature, which it inspects)
+    ) -> None:
+        super().__init__(plans, configuration, fold, dataset_json, device)
+        self.initial_lr = 1e-4
+        self.weight_decay = 1e-5

@@ -1,0 +1,50 @@
+"""`nnUNetv2_train -pretrained_weights`, from a stock checkpoint and for two branches (L3)."""
+
+from collections import OrderedDict
+from collections.abc import ItemsView
+from typing import Any
+
+from torch import nn
+
+
+class _PlanWeightsFirst(OrderedDict):
+    """A state dict of which `items()` shows only the plan's own weights.
+
+    nnU-Net's load_pretrained_weights walks `items()` and asserts that each is in the checkpoint. A stock checkpoint
+    has none of the transformer's or the fusion's, which are then left as initialised; ours has them, and they are
+    taken since all else (`keys`, `update`, copies) sees the whole.
+    """
+
+    def items(self) -> ItemsView[str, Any]:
+        return OrderedDict((k, self[k]) for k in self.keys() if k.startswith(("encoder.", "decoder."))).items()
+
+
+class PretrainedStart:
+    """Accept pretrained weights between initialisation and the first epoch.
+
+    Until `end` the student's state dict can be filled from a stock checkpoint, and what is loaded into the student
+    is loaded into the teacher as well.
+
+    Args:
+        student: bare, not wrapped.
+        teacher: likewise.
+    """
+
+    def __init__(self, student: nn.Module, teacher: nn.Module) -> None:
+        self.student = student
+
+        def state_dict(*args: Any, **kwargs: Any) -> _PlanWeightsFirst:
+            return _PlanWeightsFirst(type(student).state_dict(student, *args, **kwargs))
+
+        def load_state_dict(weights: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+            whole = {name: weights[name] for name in weights.keys()}
+            teacher.load_state_dict(whole, *args, **kwargs)
+            return type(student).load_state_dict(student, whole, *args, **kwargs)
+
+        student.state_dict = state_dict  # type: ignore[method-assign]
+        student.load_state_dict = load_state_dict  # type: ignore[method-assign]
+
+    def end(self) -> None:
+        """Give the student its own methods back; calling it again does nothing."""
+        for method in ("state_dict", "load_state_dict"):
+            self.student.__dict__.pop(method, None)

@@ -1,0 +1,281 @@
+"""What all trainers of this package share: settings, seeds, subsets, validation over subsets, checkpoints (L3)."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from batchgenerators.utilities.file_and_folder_operations import load_json
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
+from torch import Tensor, distributed, nn
+
+from nnunetv2_mstkd.distillation.settings import (
+    SECTION,
+    SubsetSettings,
+    modalities_from_plans,
+    plans_section,
+    settings_from_plans,
+)
+from nnunetv2_mstkd.distillation.subset_draw import (
+    cycle_subset_codes,
+    draw_subset_codes,
+    mask_modalities,
+    modality_mask_from_codes,
+    seeded_rng,
+)
+from nnunetv2_mstkd.errors import CheckpointError, NonFiniteLossError, SettingsError, UnsupportedNetworkError
+from nnunetv2_mstkd.inference.environment import refuse_during_training, subset_from_environment
+from nnunetv2_mstkd.inference.input_guard import guard_input
+from nnunetv2_mstkd.inference.preprocessor import check_channel_files_of
+from nnunetv2_mstkd.modalities import Modalities, ModalitySubset
+from nnunetv2_mstkd.trainers.checkpoint import read_checkpoint, require_same_run, write_checkpoint
+from nnunetv2_mstkd.trainers.unwrap import unwrap
+
+# first entries of the entropy of seeded_rng, so that no two uses of the seed share a stream
+INITIAL_WEIGHTS, STEP = 0, 1
+
+
+class SubsetTrainer(nnUNetTrainer):
+    """nnU-Net's trainer for networks that see subsets of the modalities. Not a trainer to ask for by name.
+
+    Subclasses set `default_settings` and mask what their network sees. The plans' section "mstkd" overrides the
+    defaults; the resulting settings and the channel names are stored in the model's plans.json.
+    """
+
+    default_settings: ClassVar[SubsetSettings] = SubsetSettings()
+
+    def __init__(
+        self,
+        plans: dict,
+        configuration: str,
+        fold: int,
+        dataset_json: dict,
+        device: torch.device = torch.device("cuda"),  # noqa: B008 (nnU-Net's own signature, which it inspects)
+    ) -> None:
+        refuse_during_training()
+        _refuse_cascade(plans, configuration)
+        modalities = Modalities.from_dataset_json(dataset_json)
+        settings = settings_from_plans(self.default_settings, plans)
+        self.visible_subset(settings, modalities)  # raises where the settings name an unknown modality
+        super().__init__(plans, configuration, fold, dataset_json, device)
+        self.modalities = modalities
+        self.settings = settings
+        self.plans_manager.plans[SECTION] = plans_section(settings, modalities)
+        self.iteration = 0  # within the epoch, of training or validation
+        self.has_training_state = True
+
+    # building -------------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def build_network_architecture(  # type: ignore[override]  # nnU-Net has it static; it calls both alike
+        cls,
+        plans_manager: PlansManager,
+        configuration_manager: ConfigurationManager,
+        num_input_channels: int,
+        num_output_channels: int,
+        enable_deep_supervision: bool = True,
+    ) -> nn.Module:
+        """Build the network that is trained and, by the same call, the one that predicts.
+
+        At prediction MSTKD_MODALITIES is bound to the network here: the one hook that the stock commands have.
+        """
+        network = cls.build_bare_network(
+            plans_manager, configuration_manager, num_input_channels, num_output_channels, enable_deep_supervision
+        )
+        modalities = modalities_from_plans(plans_manager.plans, num_input_channels)
+        settings = settings_from_plans(cls.default_settings, plans_manager.plans)
+        guard_input(network, modalities, cls.visible_subset(settings, modalities))
+        check_channel_files_of(configuration_manager)
+        return network
+
+    @classmethod
+    def build_bare_network(
+        cls,
+        plans_manager: PlansManager,
+        configuration_manager: ConfigurationManager,
+        num_input_channels: int,
+        num_output_channels: int,
+        enable_deep_supervision: bool,
+    ) -> nn.Module:
+        """Build the plans' own network."""
+        return nnUNetTrainer.build_network_architecture(
+            plans_manager, configuration_manager, num_input_channels, num_output_channels, enable_deep_supervision
+        )
+
+    @classmethod
+    def visible_subset(cls, settings: SubsetSettings, modalities: Modalities) -> ModalitySubset | None:
+        """Return what the network may see at all, for the whole of its use; None = everything."""
+        return subset_from_environment(modalities)
+
+    def initialize(self) -> None:
+        """Build all parts, their initial weights drawn from the seed."""
+        with seeded_rng(self.device, INITIAL_WEIGHTS, self.settings.seed):
+            super().initialize()
+
+    # where the run is -----------------------------------------------------------------------------------------------
+
+    @property
+    def world_size(self) -> int:
+        """Number of DDP processes."""
+        return distributed.get_world_size() if self.is_ddp else 1
+
+    @property
+    def training_progress(self) -> float:
+        """Iterations done, as a fraction of the whole training."""
+        done = self.current_epoch * self.num_iterations_per_epoch + self.iteration
+        return done / max(1, self.num_epochs * self.num_iterations_per_epoch)
+
+    def training_mask(self, batch_size: int) -> Tensor:
+        """Draw the modality mask, bool (B, M), of the training step at hand."""
+        codes = draw_subset_codes(
+            len(self.modalities),
+            batch_size,
+            seed=self.settings.seed,
+            epoch=self.current_epoch,
+            iteration=self.iteration,
+            rank=self.local_rank,
+        )
+        return modality_mask_from_codes(codes, len(self.modalities))
+
+    def validation_mask(self, batch_size: int) -> Tensor:
+        """Return the modality mask, bool (B, M), of the validation step at hand: all subsets in turn."""
+        codes = cycle_subset_codes(
+            self.modalities, batch_size, iteration=self.iteration, rank=self.local_rank, world_size=self.world_size
+        )
+        return modality_mask_from_codes(codes, len(self.modalities))
+
+    # the loop -------------------------------------------------------------------------------------------------------
+
+    def on_train_start(self) -> None:
+        """Check what could spoil a long run, then start as nnU-Net does."""
+        refuse_during_training()
+        if not self.has_training_state and self.current_epoch < self.num_epochs:
+            raise CheckpointError(
+                f"Cannot continue at epoch {self.current_epoch}: the checkpoint holds the student only. Continue from "
+                f"checkpoint_latest.pth, or start anew without --c."
+            )
+        _refuse_mixed_folds(Path(self.output_folder), self.plans_manager.plans[SECTION])
+        self.save_every = min(self.save_every, max(1, self.num_epochs // 10))
+        super().on_train_start()
+
+    def on_train_epoch_start(self) -> None:
+        """Start an epoch's training."""
+        super().on_train_epoch_start()
+        self.iteration = 0
+
+    def on_validation_epoch_start(self) -> None:
+        """Start an epoch's validation."""
+        super().on_validation_epoch_start()
+        self.iteration = 0
+
+    def validation_step(self, batch: dict) -> dict:
+        """Validate on the subsets in turn, so that the EMA Dice and checkpoint_best speak for all of them."""
+        image = batch["data"].to(self.device, non_blocking=True)
+        masked = mask_modalities(image, self.validation_mask(len(image)))
+        result = super().validation_step({**batch, "data": masked})
+        self.iteration += 1
+        return result
+
+    def on_epoch_end(self) -> None:
+        """End an epoch; after the first there is a checkpoint_latest to continue from, whatever the schedule."""
+        save_every = self.save_every
+        if self.current_epoch == 0:
+            self.save_every = 1
+        super().on_epoch_end()
+        self.save_every = save_every
+
+    def require_finite(self, terms: Mapping[str, float], batch: dict) -> None:
+        """Check the loss terms of a step.
+
+        Raises:
+            NonFiniteLossError: naming term, epoch, iteration and cases. The weights of this step are lost; the
+                checkpoint on disk is from before.
+        """
+        broken = {name: value for name, value in terms.items() if not np.isfinite(value)}
+        if broken:
+            raise NonFiniteLossError(
+                f"Loss term {broken} in epoch {self.current_epoch}, iteration {self.iteration}, cases "
+                f"{list(batch.get('keys', ['unknown']))}. Check these cases for NaN and extreme intensities, then "
+                f"continue with --c; if they are sound, lower the learning rate."
+            )
+
+    # checkpoints ----------------------------------------------------------------------------------------------------
+
+    def training_state(self) -> dict[str, Any]:
+        """Return what training needs beyond the student's weights; subclasses add their own."""
+        return {
+            "optimizer_state": self.optimizer.state_dict(),
+            "grad_scaler_state": self.grad_scaler.state_dict() if self.grad_scaler is not None else None,
+        }
+
+    def load_training_state(self, state: Mapping[str, Any]) -> None:
+        """Take back what `training_state` returned."""
+        self.optimizer.load_state_dict(state["optimizer_state"])
+        if self.grad_scaler is not None and state["grad_scaler_state"] is not None:
+            self.grad_scaler.load_state_dict(state["grad_scaler_state"])
+
+    def save_checkpoint(self, filename: str) -> None:
+        """Write a checkpoint with nnU-Net's keys; `network_weights` is the student alone."""
+        if self.local_rank != 0:
+            return
+        if self.disable_checkpointing:
+            self.print_to_log_file("No checkpoint written, checkpointing is disabled")
+            return
+        checkpoint = {
+            "network_weights": unwrap(self.network).state_dict(),
+            "logging": self.logger.get_checkpoint(),
+            "_best_ema": self._best_ema,
+            "current_epoch": self.current_epoch + 1,
+            "init_args": self.my_init_kwargs,
+            "trainer_name": self.__class__.__name__,
+            "inference_allowed_mirroring_axes": self.inference_allowed_mirroring_axes,
+        }
+        write_checkpoint(filename, checkpoint, self.training_state())
+
+    def load_checkpoint(self, filename_or_checkpoint: str) -> None:
+        """Load a checkpoint of this trainer and these plans, to continue or to validate.
+
+        Raises:
+            CheckpointError: if it is damaged, or of another trainer, plan or settings.
+        """
+        checkpoint, state = read_checkpoint(filename_or_checkpoint, self.device)
+        require_same_run(checkpoint, filename_or_checkpoint, self.__class__.__name__, self.my_init_kwargs)
+        if not self.was_initialized:
+            self.initialize()
+        unwrap(self.network).load_state_dict(checkpoint["network_weights"])
+        self.my_init_kwargs = checkpoint["init_args"]
+        self.current_epoch = checkpoint["current_epoch"]
+        self.logger.load_checkpoint(checkpoint["logging"])
+        self._best_ema = checkpoint["_best_ema"]
+        self.inference_allowed_mirroring_axes = checkpoint["inference_allowed_mirroring_axes"]
+        self.has_training_state = state is not None
+        if state is not None:
+            self.load_training_state(state)
+
+
+def _refuse_cascade(plans: dict, configuration: str) -> None:
+    previous = PlansManager(plans).get_configuration(configuration).previous_stage_name
+    if previous is not None:
+        raise UnsupportedNetworkError(
+            f"Configuration {configuration!r} is a cascade on {previous!r}, whose segmentations were made with all "
+            f"modalities: the student would learn from what it lacks. Train {previous!r} or '3d_fullres' instead."
+        )
+
+
+def _refuse_mixed_folds(fold_folder: Path, section: dict) -> None:
+    """Refuse to train a fold with other settings than the folds beside it: they share one plans.json."""
+    plans_file = fold_folder.parent / "plans.json"
+    others = [f for f in fold_folder.parent.glob("fold_*/checkpoint_*.pth") if f.parent != fold_folder]
+    if not others or not plans_file.is_file():
+        return
+    stored = load_json(os.fspath(plans_file)).get(SECTION)
+    if stored != section:
+        differing = {key: (stored or {}).get(key) for key in section if (stored or {}).get(key) != section[key]}
+        raise SettingsError(
+            f"{others[0].parent.name} of this model was trained with {differing}, this fold would be with "
+            f"{ {key: section[key] for key in differing} }; both share {plans_file}. Use a plans name of its own for "
+            f"other settings."
+        )
