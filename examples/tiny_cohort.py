@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
+import SimpleITK
 
 LABELS = {"background": 0, "necrosis": 1, "oedema": 2, "enhancing": 3}
 REGIONS = {"background": 0, "whole_tumor": [1, 2, 3], "tumor_core": [1, 3], "enhancing_tumor": [3]}
@@ -96,13 +96,14 @@ def _dataset_json(cohort: TinyCohort) -> dict:
 
 
 def _write(array: np.ndarray, file: Path, cohort: TinyCohort) -> None:
-    image = sitk.GetImageFromArray(array)
+    image = SimpleITK.GetImageFromArray(array)
     image.SetSpacing(cohort.spacing_mm[::-1])
     file.parent.mkdir(parents=True, exist_ok=True)
-    sitk.WriteImage(image, str(file))
+    SimpleITK.WriteImage(image, str(file))
 
 
 def main() -> None:
+    """Write the cohort that the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="the raw dataset to write, .../DatasetXXX_Name")
     parser.add_argument("--cases", type=int, default=TinyCohort.num_training, help="training cases")

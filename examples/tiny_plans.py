@@ -36,6 +36,7 @@ def write_tiny_plans(preprocessed: Path, base_features: int = 8, settings: dict 
 
 
 def main() -> None:
+    """Write the plans beside those of the dataset given on the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("preprocessed", type=Path, help="the dataset's folder in nnUNet_preprocessed")
     print(write_tiny_plans(parser.parse_args().preprocessed))

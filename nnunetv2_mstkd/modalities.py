@@ -147,7 +147,7 @@ class Modalities:
     def choices(self) -> str:
         """One sentence that lists what may be given, for error messages."""
         listed = ", ".join(f"{name} (channel {i})" for i, name in enumerate(self.names))
-        return f"The modalities are: {listed}; aliases such as t1gd or t2f, or a 0/1 string of length {len(self)}, work too."
+        return f"The modalities are: {listed}; aliases such as t1gd or t2f work, or {len(self)} digits 0/1."
 
     def channel_files(self, present: Sequence[bool] | None = None) -> str:
         """Return "_0000 T1, _0001 T1ce, ...", the files that nnU-Net expects of a case (those where `present`)."""
@@ -172,7 +172,8 @@ class ModalitySubset:
 
     def __post_init__(self) -> None:
         if len(self.present) != len(self.modalities):
-            raise ModalityError(f"{len(self.present)} flags for {len(self.modalities)} channels. {self.modalities.choices}")
+            count = f"{len(self.present)} flags for {len(self.modalities)} channels"
+            raise ModalityError(f"{count}. {self.modalities.choices}")
         if not any(self.present):
             raise ModalityError(f"A subset must not be empty. {self.modalities.choices}")
 

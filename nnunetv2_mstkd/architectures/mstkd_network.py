@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
@@ -20,16 +20,16 @@ class NetworkFeatures(NamedTuple):
         encoded: f_D (B, C_D, *grid), the encoder's deepest feature.
         multiscale: the transformer's features, deepest stage first, each shaped as its stage's feature.
         attention: maps (B, heads, N, N) of the tapped blocks, shallow first; empty unless asked for.
-        style: (B, C_D, *grid).
-        content: (B, C_D, *grid).
+        style: (B, C_D, *grid); None without style fusion.
+        content: (B, C_D, *grid); likewise.
     """
 
     logits: Tensor | list[Tensor]
     encoded: Tensor
     multiscale: tuple[Tensor, ...]
     attention: tuple[Tensor, ...]
-    style: Tensor | None
-    content: Tensor | None
+    style: Any  # Tensor, or None: who reads it knows from the settings which
+    content: Any
 
 
 class MSTKDNetwork(nn.Module):
@@ -63,10 +63,12 @@ class MSTKDNetwork(nn.Module):
         use_style_fusion: bool = True,
     ) -> None:
         super().__init__()
+        self.encoder: Any
+        self.decoder: Any
         self.encoder, self.decoder = _take_encoder_and_decoder(plan_network)
         encoder = self.encoder
-        self.num_input_channels = next(encoder.parameters()).shape[1]
-        self.transformer = self.fusion = None
+        self.transformer: MultiScaleTransformer | None = None
+        self.fusion: StyleContentFusion | None = None
         if use_transformer:
             features = encoder.output_channels
             size = transformer_size(preset, features[-1])
@@ -89,7 +91,8 @@ class MSTKDNetwork(nn.Module):
         skips = list(encoded)
         multiscale: tuple[Tensor, ...] = ()
         attention: tuple[Tensor, ...] = ()
-        style = content = None
+        style: Tensor | None = None
+        content: Tensor | None = None
         if self.transformer is not None:
             multiscale, attention = self.transformer(encoded, return_features and return_attention)
             for stage, feature in zip(self.transformer.stages, multiscale, strict=True):
@@ -120,15 +123,18 @@ class MSTKDNetwork(nn.Module):
         return grids
 
 
-def _take_encoder_and_decoder(plan_network: nn.Module) -> tuple[nn.Module, nn.Module]:
+def _take_encoder_and_decoder(plan_network: nn.Module) -> tuple[Any, Any]:
+    encoder: Any
+    decoder: Any
     encoder, decoder = getattr(plan_network, "encoder", None), getattr(plan_network, "decoder", None)
-    if not (hasattr(encoder, "output_channels") and hasattr(encoder, "strides") and hasattr(decoder, "deep_supervision")):
+    is_u_net = all(hasattr(encoder, name) for name in ("output_channels", "strides", "conv_op"))
+    if not (is_u_net and hasattr(decoder, "deep_supervision")):
         raise UnsupportedNetworkError(
             f"MST-KD is built on a U-Net with `encoder` and `decoder`, such as PlainConvUNet or ResidualEncoderUNet; "
             f"the plans ask for {type(plan_network).__name__}. Use plans of another network architecture."
         )
     if len(encoder.output_channels) < 2:
-        raise UnsupportedNetworkError(f"MST-KD needs at least two stages; the plans have {len(encoder.output_channels)}")
+        raise UnsupportedNetworkError(f"MST-KD needs two stages or more; the plans have {len(encoder.output_channels)}")
     _unregister_encoder(decoder, encoder)
     return encoder, decoder
 
@@ -142,5 +148,3 @@ def _unregister_encoder(decoder: nn.Module, encoder: nn.Module) -> None:
     if "encoder" in decoder._modules:
         del decoder._modules["encoder"]
         decoder.__dict__["encoder"] = encoder
-
-

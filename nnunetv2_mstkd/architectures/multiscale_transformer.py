@@ -60,6 +60,8 @@ class MultiScaleTransformer(nn.Module):
     ) -> None:
         super().__init__()
         deepest = len(stage_features) - 1
+        self.width = size.width
+        self.stage_features = tuple(stage_features)
         self.tap_every = size.depth // NUM_TAPS
         self.stages = tuple(deepest - j for j in range(NUM_TAPS) if deepest - j >= 0)  # of the taps, last tap first
         self.patch = patch_embedding_size(grid)
@@ -116,11 +118,8 @@ class MultiScaleTransformer(nn.Module):
         """Return how many numbers the convolutions and linear layers put out for these stage grids, one sample."""
         tokens = math.prod(math.ceil(g / p) for g, p in zip(grids[-1], self.patch, strict=True))
         per_block = sum(layer.out_features for layer in self.blocks[0].modules() if isinstance(layer, nn.Linear))
-        taps = sum(
-            projection.out_channels * math.prod(grids[s])
-            for s, projection in zip(self.stages, self.tap_projections, strict=True)
-        )
-        return tokens * (self.embedding.out_channels + per_block * len(self.blocks)) + taps
+        taps = sum(self.stage_features[stage] * math.prod(grids[stage]) for stage in self.stages)
+        return tokens * (self.width + per_block * len(self.blocks)) + taps
 
 
 def _resize(feature: Tensor, grid: Sequence[int]) -> Tensor:
@@ -130,9 +129,13 @@ def _resize(feature: Tensor, grid: Sequence[int]) -> Tensor:
 
 
 def _initialize(module: nn.Module) -> None:
-    # As ViT: small weights, so that at the start each block is close to the identity. The taps' projections are
-    # initialised alike, so that the U-Net starts close to the plan's own.
-    if isinstance(module, nn.Linear | nn.Conv2d | nn.Conv3d):
+    # Xavier lets attention differ from uniform from the start (with ViT's 0.02 it stays uniform for hundreds of SGD
+    # steps). Small embeddings and taps let the U-Net start close to the plan's own.
+    if isinstance(module, nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+    elif isinstance(module, nn.Conv2d | nn.Conv3d):
         nn.init.trunc_normal_(module.weight, std=0.02)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
+    else:
+        return
+    if module.bias is not None:
+        nn.init.zeros_(module.bias)

@@ -1,5 +1,7 @@
 """The discriminator that tells a full from a missing-modality style (L1; training only)."""
 
+from typing import Any
+
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -23,7 +25,8 @@ class StyleDiscriminator(nn.Module):
         self.first = conv_op(features, half, 3, padding=1)
         self.second = conv_op(half, quarter, 3, padding=1)
         self.score = conv_op(quarter, 1, 1)
-        for layer in self.children():
+        layers: list[Any] = [self.first, self.second, self.score]
+        for layer in layers:
             nn.init.kaiming_normal_(layer.weight, a=_LEAK)
             nn.init.zeros_(layer.bias)
 

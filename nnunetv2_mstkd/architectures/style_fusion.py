@@ -1,6 +1,7 @@
 """Style and content of the bottleneck, and their fusion (L1)."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from dynamic_network_architectures.building_blocks.simple_conv_blocks import StackedConvBlocks
@@ -27,7 +28,7 @@ class StyleContentFusion(nn.Module):
     Source: MST-KDNet, Section 2.3 (GSME). Differs in: at the plan's deepest stage; one block of the plan's own style.
     """
 
-    def __init__(self, encoder: nn.Module, dropout: float = 0.2) -> None:
+    def __init__(self, encoder: Any, dropout: float = 0.2) -> None:
         super().__init__()
         above, deepest = encoder.output_channels[-2:]
         self.stride = tuple(encoder.strides[-1])

@@ -39,5 +39,6 @@ def attention_entropy(attention: Sequence[Tensor]) -> float:
     """
     if not attention:
         return math.nan
-    entropies = [torch.special.entr(a.detach().float()).sum(-1).mean() / math.log(max(2, a.shape[-1])) for a in attention]
-    return float(torch.stack(entropies).mean())
+    rows = [torch.special.entr(weights.detach().float()).sum(-1) for weights in attention]  # (B, heads, N) each
+    relative = [row.mean() / math.log(max(2, row.shape[-1])) for row in rows]
+    return float(torch.stack(relative).mean())

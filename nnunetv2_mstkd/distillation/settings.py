@@ -4,7 +4,7 @@ import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from nnunetv2_mstkd.architectures.transformer_size import TRANSFORMER_PRESETS
 from nnunetv2_mstkd.errors import SettingsError
@@ -103,7 +103,7 @@ class DistillationSettings(SubsetSettings):
     weight_extreme_value: float = 1.0
     weight_style_matching: float = 1.0
     weight_adversarial: float = 2e-4 / PAPER_SCALE
-    extreme_value_normalization: str = "rows"
+    extreme_value_normalization: Literal["rows", "tokens"] = "rows"
     temperature: float = 7.0
     standardize_dim: int = 1
     reverse_kl: bool = False
@@ -149,7 +149,8 @@ def settings_from_plans(defaults: SettingsT, plans: Mapping[str, Any]) -> Settin
     if unknown:
         close = difflib.get_close_matches(unknown[0], _KNOWN, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise SettingsError(f"Unknown setting {unknown[0]!r} in the plans' section {SECTION!r}.{hint} Known: {sorted(_KNOWN)}")
+        where = f"in the plans' section {SECTION!r}"
+        raise SettingsError(f"Unknown setting {unknown[0]!r} {where}.{hint} Known: {sorted(_KNOWN)}")
     own = {field.name for field in fields(defaults)}
     given = {name: value for name, value in section.items() if name in own}
     return type(defaults)(**{**asdict(defaults), **given})

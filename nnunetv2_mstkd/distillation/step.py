@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -103,35 +104,48 @@ def distillation_terms(
         target: of the step.
         settings: which terms, in which form.
     """
-    detach = {"detach_teacher": not settings.co_training}
-    voxelwise = {**detach, "valid": target.valid}
-    teacher_logits, student_logits = full_resolution(teacher.logits), full_resolution(student.logits)
+    detach = not settings.co_training
     compute: dict[str, Callable[[], Tensor]] = {
-        "consistency": lambda: probability_consistency(teacher_logits, student_logits, target.regions, **voxelwise),
-        "logits": lambda: _logit_term(teacher_logits, student_logits, target.regions, settings, voxelwise),
-        "content": lambda: content_distillation(teacher.content, student.content, **detach),
-        "multiscale": lambda: multiscale_feature_distillation(teacher.multiscale, student.multiscale, **detach),
-        "extreme_value": lambda: extreme_value_distillation(
-            teacher.attention, student.attention, settings.extreme_value_normalization, **detach
+        "consistency": lambda: _consistency_term(teacher, student, target, detach),
+        "logits": lambda: _logit_term(teacher, student, target, settings),
+        "content": lambda: content_distillation(teacher.content, student.content, detach_teacher=detach),
+        "multiscale": lambda: multiscale_feature_distillation(
+            teacher.multiscale, student.multiscale, detach_teacher=detach
         ),
-        "style_matching": lambda: global_style_matching(style_triple(teacher), style_triple(student), **detach),
+        "extreme_value": lambda: extreme_value_distillation(
+            teacher.attention, student.attention, settings.extreme_value_normalization, detach_teacher=detach
+        ),
+        "style_matching": lambda: global_style_matching(
+            style_triple(teacher), style_triple(student), detach_teacher=detach
+        ),
         "adversarial": lambda: adversarial_student(frozen_scores(discriminator, student.style)),
     }
     return {term: compute[term]() for term in active_weights(settings)}
 
 
+def _consistency_term(teacher: NetworkFeatures, student: NetworkFeatures, target: StepTarget, detach: bool) -> Tensor:
+    return probability_consistency(
+        full_resolution(teacher.logits),
+        full_resolution(student.logits),
+        target.regions,
+        valid=target.valid,
+        detach_teacher=detach,
+    )
+
+
 def _logit_term(
-    teacher_logits: Tensor, student_logits: Tensor, regions: bool, settings: DistillationSettings, voxelwise: dict
+    teacher: NetworkFeatures, student: NetworkFeatures, target: StepTarget, settings: DistillationSettings
 ) -> Tensor:
-    if regions:
-        return region_logit_distillation(teacher_logits, student_logits, settings.temperature, **voxelwise)
-    return standardized_logit_distillation(
-        teacher_logits,
-        student_logits,
+    form = region_logit_distillation
+    if not target.regions:
+        form = partial(standardized_logit_distillation, standardize_dim=settings.standardize_dim)
+    return form(
+        full_resolution(teacher.logits),
+        full_resolution(student.logits),
         settings.temperature,
-        standardize_dim=settings.standardize_dim,
         reverse=settings.reverse_kl,
-        **voxelwise,
+        valid=target.valid,
+        detach_teacher=not settings.co_training,
     )
 
 
@@ -155,7 +169,7 @@ def discriminator_loss(
     return adversarial_discriminator(teacher_scores, student_scores, sample_weights=(~is_complete).to(scores))
 
 
-def frozen_scores(discriminator: nn.Module, style: Tensor) -> Tensor:
+def frozen_scores(discriminator: Any, style: Tensor) -> Tensor:
     """Return the discriminator's scores with gradient to the style, none to the discriminator's weights."""
     weights = {name: weight.detach() for name, weight in discriminator.named_parameters()}
     return functional_call(discriminator, weights, (style,))

@@ -19,6 +19,8 @@ PREPROCESSOR = "MSTKDPreprocessor"
 
 def check_way(installation: Installation) -> Iterator[Finding]:
     """Report how the trainers are found: by the overlay, or by nnUNet_extTrainer; problem: neither."""
+    if installation.nnunet is None:
+        return  # reported by check_nnunet
     yield from _check_external_folders()
     served = installation.served_folder("trainers")
     external = [folder for folder in _external_folders() if (folder / "mstkd_trainers.py").is_file()]
@@ -32,12 +34,16 @@ def check_way(installation: Installation) -> Iterator[Finding]:
 
 def check_trainers(installation: Installation) -> Iterator[Finding]:
     """Ask nnU-Net for each trainer; problem: it finds none, or another class than ours (pickling would fail)."""
+    if installation.nnunet is None:
+        return  # reported by check_nnunet
     for name in (*trainers.trainer_names(), f"{trainers.trainer_names()[0]}_3epochs"):
         yield _check_trainer(name, installation)
 
 
-def check_stock(_installation: Installation) -> Iterator[Finding]:
+def check_stock(installation: Installation) -> Iterator[Finding]:
     """Ask nnU-Net for a trainer of its own, which our files must not disturb."""
+    if installation.nnunet is None:
+        return  # reported by check_nnunet
     from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 
     found = recursive_find_trainer_class_by_name(STOCK_TRAINER)
@@ -46,6 +52,8 @@ def check_stock(_installation: Installation) -> Iterator[Finding]:
 
 def check_preprocessor(installation: Installation) -> Iterator[Finding]:
     """Ask nnU-Net for our preprocessor, which it seeks in its own folders only."""
+    if installation.nnunet is None:
+        return  # reported by check_nnunet
     import nnunetv2
     from nnunetv2.utilities.find_class_by_name import recursive_find_python_class
 

@@ -12,10 +12,10 @@ from nnunetv2_mstkd.compatibility import require_supported_nnunet
 # Public name -> module. The names are on-disk identifiers (checkpoints, results folders): never rename one.
 TRAINERS: dict[str, str] = {
     "nnUNetTrainerMSTKD": "nnunetv2_mstkd.trainers.mstkd",
-    "nnUNetTrainerMSTKD_noMSTKD": "nnunetv2_mstkd.trainers.mstkd",
-    "nnUNetTrainerMSTKD_noGSME": "nnunetv2_mstkd.trainers.mstkd",
-    "nnUNetTrainerMSTKD_noSLKD": "nnunetv2_mstkd.trainers.mstkd",
-    "nnUNetTrainerMSTKDPaper": "nnunetv2_mstkd.trainers.mstkd",
+    "nnUNetTrainerMSTKD_noMSTKD": "nnunetv2_mstkd.trainers.mstkd_variants",
+    "nnUNetTrainerMSTKD_noGSME": "nnunetv2_mstkd.trainers.mstkd_variants",
+    "nnUNetTrainerMSTKD_noSLKD": "nnunetv2_mstkd.trainers.mstkd_variants",
+    "nnUNetTrainerMSTKDPaper": "nnunetv2_mstkd.trainers.mstkd_variants",
     "nnUNetTrainerModalityDropout": "nnunetv2_mstkd.trainers.modality_dropout",
 }
 

@@ -33,7 +33,7 @@ class nnUNetTrainerModalityDropout(SubsetTrainer):
         fixed = fixed_subset(settings, modalities)
         if fixed is not None and asked is not None and not asked.issuperset(fixed):
             raise ModalityError(
-                f"{MODALITIES_VARIABLE} asks for {asked}, but this model was trained for {fixed} alone and needs all of it"
+                f"{MODALITIES_VARIABLE} asks for {asked}, but this model is for {fixed} alone and needs it whole"
             )
         return fixed or asked
 

@@ -1,25 +1,24 @@
-"""nnUNetTrainerMSTKD, its ablations and its paper preset (L3: wiring; the mathematics is in distillation/ and losses/)."""
+"""nnUNetTrainerMSTKD (L3): wiring; the mathematics is in distillation/ and losses/."""
 
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
-from torch import GradScaler, Tensor, distributed, nn
+from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from nnunetv2_mstkd.architectures import MSTKDNetwork, NetworkFeatures, StyleDiscriminator
 from nnunetv2_mstkd.distillation.diagnostics import attention_entropy, gradient_norms
-from nnunetv2_mstkd.distillation.settings import PAPER_SCALE, DistillationSettings, settings_from_plans
+from nnunetv2_mstkd.distillation.settings import DistillationSettings, settings_from_plans
 from nnunetv2_mstkd.distillation.step import (
     DISCRIMINATOR,
     STUDENT_SEGMENTATION,
     StepTarget,
     active_weights,
-    discriminator_loss,
     distillation_terms,
     needs_attention,
     segmentation_terms,
@@ -30,12 +29,11 @@ from nnunetv2_mstkd.distillation.subset_draw import mask_modalities, seeded_rng
 from nnunetv2_mstkd.losses import sigmoid_ramp_up
 from nnunetv2_mstkd.trainers.full_modality_dice import mean_foreground_dice, prefixed_counts
 from nnunetv2_mstkd.trainers.metrics_log import MetricsLog
-from nnunetv2_mstkd.trainers.optimizer import build_optimizer
+from nnunetv2_mstkd.trainers.optimizer import build_optimizer, optimize
 from nnunetv2_mstkd.trainers.pretrained import PretrainedStart
+from nnunetv2_mstkd.trainers.style_adversary import StyleAdversary
 from nnunetv2_mstkd.trainers.subset_trainer import STEP, SubsetTrainer
 from nnunetv2_mstkd.trainers.unwrap import unwrap
-
-MAX_GRADIENT_NORM = 12  # nnU-Net's, for each branch
 
 
 class nnUNetTrainerMSTKD(SubsetTrainer):
@@ -47,6 +45,8 @@ class nnUNetTrainerMSTKD(SubsetTrainer):
 
     default_settings: ClassVar[DistillationSettings] = DistillationSettings()
     settings: DistillationSettings
+    teacher: Any
+    adversary: StyleAdversary | None
 
     # building -------------------------------------------------------------------------------------------------------
 
@@ -76,14 +76,14 @@ class nnUNetTrainerMSTKD(SubsetTrainer):
         """Build student, teacher and discriminator, compiled and distributed alike."""
         super().initialize()
         self.teacher = self._distribute(self.teacher)
-        if self.discriminator is not None:
-            self.discriminator = self._distribute(self.discriminator)
+        if self.adversary is not None:
+            self.adversary.discriminator = self._distribute(self.adversary.discriminator)
         self.pretrained_start = PretrainedStart(unwrap(self.network), unwrap(self.teacher))
         self.record: dict[str, float] = {}
 
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, Any]:
-        """Build what is trained beside the student, and the optimisers: one of both branches, the discriminator's own."""
-        student = unwrap(self.network)
+        """Build what is trained beside the student, and the optimisers: one of both branches, the discriminator's."""
+        student: Any = unwrap(self.network)
         teacher = self.build_bare_network(
             self.plans_manager,
             self.configuration_manager,
@@ -91,22 +91,21 @@ class nnUNetTrainerMSTKD(SubsetTrainer):
             self.label_manager.num_segmentation_heads,
             self.enable_deep_supervision,
         ).to(self.device)
-        self.teacher: nn.Module = torch.compile(teacher) if self._do_i_compile() else teacher
-        self._build_discriminator(student)
+        self.teacher = torch.compile(teacher) if self._do_i_compile() else teacher
+        self.adversary = None
+        if "adversarial" in active_weights(self.settings):
+            encoder = student.encoder
+            discriminator = StyleDiscriminator(encoder.conv_op, encoder.output_channels[-1]).to(self.device)
+            scaled = self.grad_scaler is not None
+            self.adversary = StyleAdversary(discriminator, self.settings.discriminator_lr, self.num_epochs, scaled)
         branches = [{"params": list(student.parameters())}, {"params": list(teacher.parameters())}]
         optimizer = build_optimizer(self.settings.optimizer, branches, self.initial_lr, self.weight_decay)
         return optimizer, PolyLRScheduler(optimizer, self.initial_lr, self.num_epochs)
 
-    def _build_discriminator(self, student: nn.Module) -> None:
-        self.discriminator: nn.Module | None = None
-        if "adversarial" not in active_weights(self.settings):
-            return
-        learning_rate = self.settings.discriminator_lr
-        self.discriminator = StyleDiscriminator(student.encoder.conv_op, student.encoder.output_channels[-1])
-        self.discriminator.to(self.device)
-        self.discriminator_optimizer = torch.optim.Adam(self.discriminator.parameters(), learning_rate, weight_decay=1e-5)
-        self.discriminator_scheduler = PolyLRScheduler(self.discriminator_optimizer, learning_rate, self.num_epochs)
-        self.discriminator_scaler = GradScaler(self.device.type) if self.grad_scaler is not None else None
+    @property
+    def discriminator(self) -> nn.Module | None:
+        """The discriminator, under DDP in its wrapper; None where no term needs it."""
+        return None if self.adversary is None else self.adversary.discriminator
 
     def _distribute(self, module: nn.Module) -> nn.Module:
         return DistributedDataParallel(module, device_ids=[self.local_rank]) if self.is_ddp else module
@@ -114,7 +113,8 @@ class nnUNetTrainerMSTKD(SubsetTrainer):
     def set_deep_supervision_enabled(self, enabled: bool) -> None:
         """Switch deep supervision in both branches."""
         super().set_deep_supervision_enabled(enabled)
-        unwrap(self.teacher).decoder.deep_supervision = enabled
+        teacher: Any = unwrap(self.teacher)
+        teacher.decoder.deep_supervision = enabled
 
     # one training step ----------------------------------------------------------------------------------------------
 
@@ -124,7 +124,7 @@ class nnUNetTrainerMSTKD(SubsetTrainer):
         modality_mask = self.training_mask(len(image))
         target = self._step_target(batch["target"], modality_mask)
         masked = mask_modalities(image, modality_mask)
-        ramp = sigmoid_ramp_up(self.training_progress / self.settings.ramp_fraction if self.settings.ramp_fraction else 1.0)
+        ramp = self._ramp()
         if self.iteration == 0:
             self.record = {"ramp": ramp, **self._probe(image, masked, target, ramp)}
 
@@ -134,10 +134,9 @@ class nnUNetTrainerMSTKD(SubsetTrainer):
             student = self.network(masked, True, needs_attention(self.settings))
             terms = self._terms(teacher, student, target)
             loss = total_loss(terms, self.settings, ramp)
-        branches = [unwrap(self.network), unwrap(self.teacher)]
-        _optimize(loss, self.optimizer, branches, self.grad_scaler)
-        if self.discriminator is not None:
-            terms[DISCRIMINATOR] = self._train_discriminator(teacher, student, target)
+        optimize(loss, self.optimizer, [unwrap(self.network), unwrap(self.teacher)], self.grad_scaler)
+        if self.adversary is not None:
+            terms[DISCRIMINATOR] = self.adversary.train_step(teacher, student, target.is_complete, self._autocast())
 
         values = torch.stack([*terms.values(), loss]).detach().float().cpu().numpy()  # the step's one synchronisation
         losses = dict(zip([*terms, "total"], values, strict=True))
@@ -153,13 +152,6 @@ class nnUNetTrainerMSTKD(SubsetTrainer):
             **distillation_terms(teacher, student, bare_discriminator, target, self.settings),
         }
 
-    def _train_discriminator(self, teacher: NetworkFeatures, student: NetworkFeatures, target: StepTarget) -> Tensor:
-        self.discriminator_optimizer.zero_grad(set_to_none=True)
-        with self._autocast():
-            loss = discriminator_loss(self.discriminator, teacher.style, student.style, target.is_complete)
-        _optimize(loss, self.discriminator_optimizer, [self.discriminator], self.discriminator_scaler)
-        return loss
-
     def _step_target(self, target: Tensor | list[Tensor], modality_mask: Tensor) -> StepTarget:
         if isinstance(target, list):
             target = [scale.to(self.device, non_blocking=True) for scale in target]
@@ -168,6 +160,10 @@ class nnUNetTrainerMSTKD(SubsetTrainer):
         regions = self.label_manager.has_regions
         valid = valid_voxels(target, regions, self.label_manager.ignore_label)
         return StepTarget(target, regions, valid, modality_mask.all(dim=1).to(self.device))
+
+    def _ramp(self) -> float:
+        fraction = self.settings.ramp_fraction
+        return sigmoid_ramp_up(self.training_progress / fraction if fraction else 1.0)
 
     def _probe(self, image: Tensor, masked: Tensor, target: StepTarget, ramp: float) -> dict[str, float]:
         """Measure an epoch's gradient norms and attention entropy, on its first batch and outside its step.
@@ -178,7 +174,8 @@ class nnUNetTrainerMSTKD(SubsetTrainer):
         scale = self.grad_scaler.get_scale() if self.grad_scaler is not None else 1.0
         has_maps = self.settings.use_multiscale_transformer
         with self._step_rng(), self._autocast():
-            teacher = unwrap(self.teacher)(image, True, has_maps)
+            with torch.no_grad():
+                teacher = unwrap(self.teacher)(image, True, has_maps)
             student = unwrap(self.network)(masked, True, has_maps)
             terms = self._terms(teacher, student, target)
         weights = {term: ramp * weight for term, weight in active_weights(self.settings).items()}
@@ -190,11 +187,11 @@ class nnUNetTrainerMSTKD(SubsetTrainer):
             "attention_entropy_teacher": attention_entropy(teacher.attention),
         }
 
-    def _autocast(self) -> Any:
+    def _autocast(self) -> AbstractContextManager:
         # as nnU-Net: autocast on GPUs only
         return torch.autocast(self.device.type) if self.device.type == "cuda" else nullcontext()
 
-    def _step_rng(self) -> Any:
+    def _step_rng(self) -> AbstractContextManager:
         where = (self.current_epoch, self.iteration, self.local_rank)
         return seeded_rng(self.device, STEP, self.settings.seed, *where)
 
@@ -212,8 +209,8 @@ class nnUNetTrainerMSTKD(SubsetTrainer):
         """Start an epoch's training, of all three networks."""
         super().on_train_epoch_start()
         self.teacher.train()
-        if self.discriminator is not None:
-            self.discriminator_scheduler.step(self.current_epoch)
+        if self.adversary is not None:
+            self.adversary.scheduler.step(self.current_epoch)
 
     def on_train_epoch_end(self, train_outputs: list[dict]) -> None:
         """Record the epoch's mean of each loss term, over the ranks too."""
@@ -274,90 +271,26 @@ class nnUNetTrainerMSTKD(SubsetTrainer):
 
     def training_state(self) -> dict[str, Any]:
         """Return what training needs beyond the student's weights: teacher and discriminator too."""
-        state = {**super().training_state(), "teacher_weights": unwrap(self.teacher).state_dict()}
-        if self.discriminator is not None:
-            state["discriminator_weights"] = unwrap(self.discriminator).state_dict()
-            state["discriminator_optimizer_state"] = self.discriminator_optimizer.state_dict()
-            if self.discriminator_scaler is not None:
-                state["discriminator_scaler_state"] = self.discriminator_scaler.state_dict()
-        return state
+        return {
+            **super().training_state(),
+            "teacher_weights": unwrap(self.teacher).state_dict(),
+            "adversary_state": self.adversary.state_dict() if self.adversary is not None else None,
+        }
 
     def load_training_state(self, state: Mapping[str, Any]) -> None:
         """Take back what `training_state` returned."""
         super().load_training_state(state)
         unwrap(self.teacher).load_state_dict(state["teacher_weights"])
-        if self.discriminator is not None:
-            unwrap(self.discriminator).load_state_dict(state["discriminator_weights"])
-            self.discriminator_optimizer.load_state_dict(state["discriminator_optimizer_state"])
-            if self.discriminator_scaler is not None and "discriminator_scaler_state" in state:
-                self.discriminator_scaler.load_state_dict(state["discriminator_scaler_state"])
+        if self.adversary is not None:
+            self.adversary.load_state_dict(state["adversary_state"])
 
-    def load_checkpoint(self, filename_or_checkpoint: str) -> None:
-        """Load a checkpoint of this trainer; pretrained weights are no longer expected then."""
-        if not self.was_initialized:
-            self.initialize()
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Load the student's weights; pretrained ones are no longer expected then."""
         self.pretrained_start.end()
-        super().load_checkpoint(filename_or_checkpoint)
-
-
-def _optimize(
-    loss: Tensor, optimizer: torch.optim.Optimizer, branches: list[nn.Module], scaler: GradScaler | None
-) -> None:
-    """Backpropagate, clip the gradient of each branch by itself, and step, as nnU-Net does for its one network."""
-    (loss if scaler is None else scaler.scale(loss)).backward()
-    if scaler is not None:
-        scaler.unscale_(optimizer)
-    for branch in branches:
-        nn.utils.clip_grad_norm_(branch.parameters(), MAX_GRADIENT_NORM)
-    if scaler is None:
-        optimizer.step()
-    else:
-        scaler.step(optimizer)
-        scaler.update()
+        super().load_weights(weights)
 
 
 def _copy_target(batch: dict) -> dict:
     target = batch["target"]
     copied = [scale.clone() for scale in target] if isinstance(target, list) else target.clone()
     return {**batch, "target": copied}
-
-
-class nnUNetTrainerMSTKD_noMSTKD(nnUNetTrainerMSTKD):
-    """Ablation: no transformer, no taps, neither L_MST nor L_EVD."""
-
-    default_settings = DistillationSettings(use_multiscale_transformer=False)
-
-
-class nnUNetTrainerMSTKD_noGSME(nnUNetTrainerMSTKD):
-    """Ablation: no style branch, fusion, style matching, discriminator or content term."""
-
-    default_settings = DistillationSettings(use_style_matching=False)
-
-
-class nnUNetTrainerMSTKD_noSLKD(nnUNetTrainerMSTKD):
-    """Ablation: neither L_mse nor L_KL; the network is unchanged."""
-
-    default_settings = DistillationSettings(use_logit_distillation=False)
-
-
-class nnUNetTrainerMSTKDPaper(nnUNetTrainerMSTKD):
-    """The paper's sizes and optimiser: transformer 768 x 12, attention compared by tokens, Adam 1e-4."""
-
-    default_settings = DistillationSettings(
-        preset="paper",
-        extreme_value_normalization="tokens",
-        weight_extreme_value=0.482 / PAPER_SCALE,
-        optimizer="Adam",
-    )
-
-    def __init__(
-        self,
-        plans: dict,
-        configuration: str,
-        fold: int,
-        dataset_json: dict,
-        device: torch.device = torch.device("cuda"),  # noqa: B008 (nnU-Net's own signature, which it inspects)
-    ) -> None:
-        super().__init__(plans, configuration, fold, dataset_json, device)
-        self.initial_lr = 1e-4
-        self.weight_decay = 1e-5

@@ -1,8 +1,12 @@
-"""The optimisers that the settings name (L3)."""
+"""The optimisers that the settings name, and one step of them (L3)."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
+from torch import GradScaler, Tensor, nn
+
+MAX_GRADIENT_NORM = 12  # nnU-Net's
 
 
 def build_optimizer(name: str, groups: list[dict[str, Any]], lr: float, weight_decay: float) -> torch.optim.Optimizer:
@@ -11,3 +15,20 @@ def build_optimizer(name: str, groups: list[dict[str, Any]], lr: float, weight_d
         return torch.optim.SGD(groups, lr, weight_decay=weight_decay, momentum=0.99, nesterov=True)
     optimizers = {"Adam": torch.optim.Adam, "AdamW": torch.optim.AdamW}
     return optimizers[name](groups, lr, weight_decay=weight_decay)
+
+
+def optimize(
+    loss: Tensor, optimizer: torch.optim.Optimizer, networks: Iterable[nn.Module], scaler: GradScaler | None
+) -> None:
+    """Backpropagate, clip each network's gradient by itself, and step, as nnU-Net does for its one network."""
+    scaled: Any = loss if scaler is None else scaler.scale(loss)
+    scaled.backward()
+    if scaler is not None:
+        scaler.unscale_(optimizer)
+    for network in networks:
+        nn.utils.clip_grad_norm_(network.parameters(), MAX_GRADIENT_NORM)
+    if scaler is None:
+        optimizer.step()
+    else:
+        scaler.step(optimizer)
+        scaler.update()

@@ -1,13 +1,12 @@
 """`nnUNetv2_train -pretrained_weights`, from a stock checkpoint and for two branches (L3)."""
 
 from collections import OrderedDict
-from collections.abc import ItemsView
 from typing import Any
 
 from torch import nn
 
 
-class _PlanWeightsFirst(OrderedDict):
+class _PlanWeightsFirst(OrderedDict[str, Any]):
     """A state dict of which `items()` shows only the plan's own weights.
 
     nnU-Net's load_pretrained_weights walks `items()` and asserts that each is in the checkpoint. A stock checkpoint
@@ -15,8 +14,8 @@ class _PlanWeightsFirst(OrderedDict):
     taken since all else (`keys`, `update`, copies) sees the whole.
     """
 
-    def items(self) -> ItemsView[str, Any]:
-        return OrderedDict((k, self[k]) for k in self.keys() if k.startswith(("encoder.", "decoder."))).items()
+    def items(self) -> Any:
+        return [(name, self[name]) for name in self if name.startswith(("encoder.", "decoder."))]
 
 
 class PretrainedStart:
@@ -37,12 +36,11 @@ class PretrainedStart:
             return _PlanWeightsFirst(type(student).state_dict(student, *args, **kwargs))
 
         def load_state_dict(weights: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-            whole = {name: weights[name] for name in weights.keys()}
+            whole = {name: weights[name] for name in weights}
             teacher.load_state_dict(whole, *args, **kwargs)
             return type(student).load_state_dict(student, whole, *args, **kwargs)
 
-        student.state_dict = state_dict  # type: ignore[method-assign]
-        student.load_state_dict = load_state_dict  # type: ignore[method-assign]
+        self.student.__dict__.update(state_dict=state_dict, load_state_dict=load_state_dict)
 
     def end(self) -> None:
         """Give the student its own methods back; calling it again does nothing."""

@@ -46,6 +46,10 @@ class SubsetTrainer(nnUNetTrainer):
     """
 
     default_settings: ClassVar[SubsetSettings] = SubsetSettings()
+    network: Any
+    current_epoch: int
+    save_every: int
+    my_init_kwargs: dict[str, Any]
 
     def __init__(
         self,
@@ -53,7 +57,7 @@ class SubsetTrainer(nnUNetTrainer):
         configuration: str,
         fold: int,
         dataset_json: dict,
-        device: torch.device = torch.device("cuda"),  # noqa: B008 (nnU-Net's own signature, which it inspects)
+        device: torch.device = torch.device("cuda"),
     ) -> None:
         refuse_during_training()
         _refuse_cascade(plans, configuration)
@@ -70,7 +74,7 @@ class SubsetTrainer(nnUNetTrainer):
     # building -------------------------------------------------------------------------------------------------------
 
     @classmethod
-    def build_network_architecture(  # type: ignore[override]  # nnU-Net has it static; it calls both alike
+    def build_network_architecture(  # nnU-Net has it static; it calls both alike
         cls,
         plans_manager: PlansManager,
         configuration_manager: ConfigurationManager,
@@ -217,6 +221,10 @@ class SubsetTrainer(nnUNetTrainer):
         if self.grad_scaler is not None and state["grad_scaler_state"] is not None:
             self.grad_scaler.load_state_dict(state["grad_scaler_state"])
 
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Load the student's weights."""
+        unwrap(self.network).load_state_dict(weights)
+
     def save_checkpoint(self, filename: str) -> None:
         """Write a checkpoint with nnU-Net's keys; `network_weights` is the student alone."""
         if self.local_rank != 0:
@@ -245,7 +253,7 @@ class SubsetTrainer(nnUNetTrainer):
         require_same_run(checkpoint, filename_or_checkpoint, self.__class__.__name__, self.my_init_kwargs)
         if not self.was_initialized:
             self.initialize()
-        unwrap(self.network).load_state_dict(checkpoint["network_weights"])
+        self.load_weights(checkpoint["network_weights"])
         self.my_init_kwargs = checkpoint["init_args"]
         self.current_epoch = checkpoint["current_epoch"]
         self.logger.load_checkpoint(checkpoint["logging"])

@@ -1,0 +1,47 @@
+"""The ablations of nnUNetTrainerMSTKD and its paper preset: other defaults, nothing else (L3)."""
+
+import torch
+
+from nnunetv2_mstkd.distillation.settings import PAPER_SCALE, DistillationSettings
+from nnunetv2_mstkd.trainers.mstkd import nnUNetTrainerMSTKD
+
+
+class nnUNetTrainerMSTKD_noMSTKD(nnUNetTrainerMSTKD):
+    """Ablation: no transformer, no taps, neither L_MST nor L_EVD."""
+
+    default_settings = DistillationSettings(use_multiscale_transformer=False)
+
+
+class nnUNetTrainerMSTKD_noGSME(nnUNetTrainerMSTKD):
+    """Ablation: no style branch, fusion, style matching, discriminator or content term."""
+
+    default_settings = DistillationSettings(use_style_matching=False)
+
+
+class nnUNetTrainerMSTKD_noSLKD(nnUNetTrainerMSTKD):
+    """Ablation: neither L_mse nor L_KL; the network is unchanged."""
+
+    default_settings = DistillationSettings(use_logit_distillation=False)
+
+
+class nnUNetTrainerMSTKDPaper(nnUNetTrainerMSTKD):
+    """The paper's sizes and optimiser: transformer 768 x 12, attention compared by tokens, Adam 1e-4."""
+
+    default_settings = DistillationSettings(
+        preset="paper",
+        extreme_value_normalization="tokens",
+        weight_extreme_value=0.482 / PAPER_SCALE,
+        optimizer="Adam",
+    )
+
+    def __init__(
+        self,
+        plans: dict,
+        configuration: str,
+        fold: int,
+        dataset_json: dict,
+        device: torch.device = torch.device("cuda"),
+    ) -> None:
+        super().__init__(plans, configuration, fold, dataset_json, device)
+        self.initial_lr = 1e-4
+        self.weight_decay = 1e-5

@@ -1,0 +1,58 @@
+"""The discriminator with all that trains it (L3)."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
+from torch import GradScaler, Tensor, nn
+
+from nnunetv2_mstkd.architectures import NetworkFeatures
+from nnunetv2_mstkd.distillation.step import discriminator_loss
+from nnunetv2_mstkd.trainers.optimizer import optimize
+from nnunetv2_mstkd.trainers.unwrap import unwrap
+
+WEIGHT_DECAY = 1e-5  # the paper's
+
+
+class StyleAdversary:
+    """Trains a discriminator on the detached styles of teacher and student, with an optimiser of its own.
+
+    Args:
+        discriminator: on its device; the caller may wrap it for DDP later (`discriminator` is a plain attribute).
+        learning_rate: initial; decays as nnU-Net's.
+        num_epochs: of the training.
+        scaled: use a GradScaler, as the branches do on GPUs.
+    """
+
+    def __init__(self, discriminator: nn.Module, learning_rate: float, num_epochs: int, scaled: bool) -> None:
+        self.discriminator = discriminator
+        self.optimizer = torch.optim.Adam(discriminator.parameters(), learning_rate, weight_decay=WEIGHT_DECAY)
+        self.scheduler = PolyLRScheduler(self.optimizer, learning_rate, num_epochs)
+        self.scaler = GradScaler("cuda") if scaled else None
+
+    def train_step(
+        self, teacher: NetworkFeatures, student: NetworkFeatures, is_complete: Tensor, autocast: AbstractContextManager
+    ) -> Tensor:
+        """Train one step; return the loss."""
+        self.optimizer.zero_grad(set_to_none=True)
+        with autocast:
+            loss = discriminator_loss(self.discriminator, teacher.style, student.style, is_complete)
+        optimize(loss, self.optimizer, [self.discriminator], self.scaler)
+        return loss
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return weights and the states of optimiser and scaler."""
+        return {
+            "weights": unwrap(self.discriminator).state_dict(),
+            "optimizer_state": self.optimizer.state_dict(),
+            "grad_scaler_state": self.scaler.state_dict() if self.scaler is not None else None,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take back what `state_dict` returned."""
+        unwrap(self.discriminator).load_state_dict(state["weights"])
+        self.optimizer.load_state_dict(state["optimizer_state"])
+        if self.scaler is not None and state["grad_scaler_state"] is not None:
+            self.scaler.load_state_dict(state["grad_scaler_state"])
