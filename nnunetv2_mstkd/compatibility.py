@@ -1,5 +1,6 @@
 """The range of nnU-Net versions that the package works with: the one place that knows it (L0)."""
 
+import re
 from importlib import metadata
 
 from nnunetv2_mstkd.errors import UnsupportedNNUNetError
@@ -34,8 +35,8 @@ def require_supported_nnunet() -> None:
     mend = f"pip install 'nnunetv2{supported_range()}'"
     if version is None:
         raise UnsupportedNNUNetError(f"nnunetv2_mstkd needs nnunetv2, which is not installed. Mend: {mend}")
-    major, minor = (int(part) for part in version.split(".")[:2])
-    if not MINIMUM <= (major, minor) < BELOW:
+    release = re.match(r"(\d+)\.(\d+)", version)  # a release candidate of the next minor release counts as that
+    if release is None or not MINIMUM <= (int(release[1]), int(release[2])) < BELOW:
         raise UnsupportedNNUNetError(
             f"nnunetv2_mstkd works with nnunetv2{supported_range()}; installed is nnunetv2 {version}. Mend: {mend}"
         )

@@ -146,7 +146,9 @@ def _make(name: str, variant: Variant, folders: SimpleNamespace) -> TinyDataset:
     tiny_cohort.write_cohort(dataset.raw, tiny_cohort.TinyCohort(**variant.cohort))
     with _threads_for_processes(), pytest.MonkeyPatch.context() as patch:
         patch.setenv("nnUNet_n_proc_DA", "1")  # the planner sets torch's threads to it
-        api.extract_fingerprints([variant.number], num_processes=1, verbose=False, show_progress_bar=False)
+        api.extract_fingerprint_dataset(
+            variant.number, _small_fingerprint(), num_processes=1, verbose=False, show_progress_bar=False
+        )
         api.plan_experiments([variant.number])
         plans = json.loads((dataset.preprocessed / "nnUNetPlans.json").read_text())
         available = [c for c in variant.configurations if c in plans["configurations"]]
@@ -154,6 +156,19 @@ def _make(name: str, variant: Variant, folders: SimpleNamespace) -> TinyDataset:
         api.preprocess([variant.number], configurations=available, num_processes=[1], show_progress_bar=False)
     load_example("tiny_plans").write_tiny_plans(dataset.preprocessed, BASE_FEATURES)
     return dataset
+
+
+def _small_fingerprint() -> type:
+    from nnunetv2.experiment_planning.dataset_fingerprint.fingerprint_extractor import DatasetFingerprintExtractor
+
+    class SmallFingerprint(DatasetFingerprintExtractor):
+        """Samples thousands of voxels for the intensity statistics, not a hundred million."""
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self.num_foreground_voxels_for_intensity_properties = 10_000
+
+    return SmallFingerprint
 
 
 @contextmanager

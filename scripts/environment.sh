@@ -1,0 +1,20 @@
+# Sourced by the other scripts: puts a virtual environment with the package on the PATH, and makes it if there is none.
+# An active environment is used as it is; otherwise .venv in this checkout.
+
+repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+if [ -z "${VIRTUAL_ENV:-}" ]; then
+    VIRTUAL_ENV="$repository/.venv"
+    [ -x "$VIRTUAL_ENV/bin/python" ] || python3 -m venv "$VIRTUAL_ENV"
+fi
+export VIRTUAL_ENV PATH="$VIRTUAL_ENV/bin:$PATH"
+
+# the package as it is in this checkout; what it needs only where something is missing
+install_package() {
+    if python -c "import nnunetv2, ruff, mypy, pytest" 2>/dev/null; then
+        pip install --quiet --disable-pip-version-check --no-deps --force-reinstall "$repository"
+    else
+        echo "Installing into $VIRTUAL_ENV (nnU-Net brings PyTorch: several GB, a few minutes) ..."
+        pip install --quiet --disable-pip-version-check "$repository[dev]"
+    fi
+}
