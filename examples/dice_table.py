@@ -1,5 +1,7 @@
 """Print the Dice of each region for each folder of predictions that nnUNetv2_evaluate_folder has scored.
 
+Usage:
+
     python examples/dice_table.py demo/predictions
 """
 

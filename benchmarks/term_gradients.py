@@ -1,0 +1,37 @@
+"""How strongly each distillation term pulls at the student's bottleneck, from the record of a whole training.
+
+Usage:
+
+    python benchmarks/term_gradients.py "$nnUNet_results"/Dataset.../nnUNetTrainerMSTKD__.../fold_0/mstkd_metrics.csv
+"""
+
+import argparse
+import csv
+import statistics
+from pathlib import Path
+
+PREFIX = "gradient_"
+
+
+def main() -> None:
+    """Print, for each term, its weighted gradient norm over the segmentation's: median and maximum after the ramp."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("metrics", type=Path, help="mstkd_metrics.csv of a fold")
+    with open(parser.parse_args().metrics, newline="") as file:
+        rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+    after = [row for row in rows if row["ramp"] > 0.99]
+    print(f"{len(rows)} epochs, {len(after)} of them after the ramp; ratio to the segmentation term's gradient norm\n")
+    print("| term | weight | median | maximum | in epoch |\n|---|---|---|---|---|")
+    for name in [key for key in rows[0] if key.startswith(PREFIX) and key != f"{PREFIX}segmentation"]:
+        term = name.removeprefix(PREFIX)
+        ratios = [row[name] / row[f"{PREFIX}segmentation"] for row in after]
+        worst = max(range(len(ratios)), key=ratios.__getitem__)
+        weight = after[0][f"weight_{term}"]
+        print(
+            f"| {term} | {weight:.3g} | {statistics.median(ratios):.3f} | {ratios[worst]:.3f} "
+            f"| {after[worst]['epoch']:.0f} |"
+        )
+
+
+if __name__ == "__main__":
+    main()
