@@ -101,7 +101,7 @@ class DistillationSettings(SubsetSettings):
     weight_content: float = 0.02
     weight_multiscale: float = 0.2 / PAPER_SCALE
     weight_extreme_value: float = 1.0
-    weight_style_matching: float = 0.2
+    weight_style_matching: float = 0.1
     weight_adversarial: float = 2e-4 / PAPER_SCALE
     extreme_value_normalization: Literal["rows", "tokens"] = "rows"
     temperature: float = 7.0
