@@ -51,6 +51,7 @@ def main() -> None:
         print("| network | parameters (M) | ratio | GFLOP | ratio | student-only checkpoint (MB) |")
         print("|---|---|---|---|---|---|")
         print(f"| plan | {plain_parameters:.1f} | 1 | {plain_flops:.0f} | 1 | {4 * plain_parameters:.0f} |")
+        student_parameters, _ = measure(MSTKDNetwork(brats_plan_network(), PATCH))
         for preset in ("plan", "paper"):
             parameters, flops = measure(MSTKDNetwork(brats_plan_network(), PATCH, preset=preset))
             ratios = parameters / plain_parameters, flops / plain_flops
@@ -61,6 +62,10 @@ def main() -> None:
         discriminator = StyleDiscriminator(nn.Conv3d, 320)
         count = sum(p.numel() for p in discriminator.parameters()) / 1e6
     print(f"\nIn training only: a second such network (the teacher) and the discriminator, {count:.1f} M parameters.")
+    # weights and SGD momentum of both branches; weights and the two moments of Adam of the discriminator
+    training = 4 * (2 * 2 * student_parameters + 3 * count)
+    print(f"checkpoint_latest.pth (preset `plan`, with all of the training state): about {training:.0f} MB.")
+    print(f"Stock nnU-Net's checkpoints (weights and momentum): about {4 * 2 * plain_parameters:.0f} MB.")
 
 
 if __name__ == "__main__":

@@ -88,6 +88,8 @@ class DistillationSettings(SubsetSettings):
         co_training: True lets the distillation terms pull the teacher too, as released.
         ramp_fraction: in [0, 1]; part of all iterations over which the distillation weights rise from 0.7 % to 100 %.
         optimizer: "SGD" (nnU-Net's: Nesterov momentum 0.99), "Adam" or "AdamW"; of both branches.
+        initial_lr: of both branches; None keeps the trainer's (nnU-Net: 1e-2, made for its SGD).
+        weight_decay: of both branches; None keeps the trainer's (nnU-Net: 3e-5).
         discriminator_lr: initial learning rate of the discriminator's Adam; decays as the branches' does.
     """
 
@@ -110,6 +112,8 @@ class DistillationSettings(SubsetSettings):
     co_training: bool = False
     ramp_fraction: float = 0.2
     optimizer: str = "SGD"
+    initial_lr: float | None = None
+    weight_decay: float | None = None
     discriminator_lr: float = 1e-4
 
     def __post_init__(self) -> None:
@@ -117,6 +121,12 @@ class DistillationSettings(SubsetSettings):
         _require_choice("preset", self.preset, tuple(TRANSFORMER_PRESETS))
         _require_choice("extreme_value_normalization", self.extreme_value_normalization, ("rows", "tokens"))
         _require_choice("optimizer", self.optimizer, OPTIMIZERS)
+        for name in ("initial_lr", "weight_decay"):
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, float | int) and math.isfinite(value) and value >= 0):
+                raise SettingsError(f"Setting {name!r} must be null or a number, not negative; given: {value!r}")
+        if self.optimizer != "SGD" and self.initial_lr is None:
+            raise SettingsError(f"Setting 'optimizer' is {self.optimizer!r}: give an 'initial_lr' too, such as 1e-4")
         if self.temperature == 0:
             raise SettingsError("Setting 'temperature' must be above 0; given: 0.0")
         if self.ramp_fraction > 1:

@@ -7,6 +7,13 @@ from pathlib import Path
 
 FILE_NAME = "mstkd_metrics.csv"
 FIGURE_NAME = "mstkd_progress.png"
+# panels of the figure: title -> (prefixes of the columns, scale of the values)
+PANELS = {
+    "loss terms, unweighted": (("loss_",), "linear"),
+    "gradient norm at the student's bottleneck, weighted": (("gradient_",), "log"),
+    "pseudo Dice": (("dice_",), "linear"),
+    "attention entropy (1 = uniform), ramp": (("attention_entropy_", "ramp"), "linear"),
+}
 
 
 class MetricsLog:
@@ -42,21 +49,15 @@ class MetricsLog:
     def _plot(self, columns: list[str]) -> None:
         from matplotlib import pyplot as plt  # nnU-Net's logger has set the backend
 
-        panels = {
-            "loss terms, unweighted": [c for c in columns if c.startswith("loss_")],
-            "gradient norm at the student's bottleneck, weighted": [c for c in columns if c.startswith("gradient_")],
-            "pseudo Dice, all modalities": [c for c in columns if c.startswith("dice_")],
-            "attention entropy (1 = uniform) and ramp": [c for c in columns if c.startswith(("attention_", "ramp"))],
-        }
-        figure, axes = plt.subplots(len(panels), 1, figsize=(11, 4 * len(panels)), layout="constrained")
-        for axis, (title, names) in zip(axes, panels.items(), strict=True):
-            for name in names:
-                points = [(row["epoch"], row[name]) for row in self.rows if name in row]
-                axis.plot(*zip(*points, strict=True), marker=".", label=name.split("_", 1)[-1].replace("_", " "))
-            axis.set(title=title, xlabel="epoch")
-            if title.startswith("gradient"):
-                axis.set_yscale("log")
-            if names:
-                axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize="small")
-        figure.savefig(self.file.with_name(FIGURE_NAME), dpi=80)
-        plt.close(figure)
+        with plt.style.context("default"):  # nnU-Net sets seaborn's style, with letters for a far larger figure
+            figure, axes = plt.subplots(len(PANELS), 1, figsize=(9, 3.5 * len(PANELS)), layout="constrained")
+            for axis, (title, (prefixes, scale)) in zip(axes, PANELS.items(), strict=True):
+                names = [column for column in columns if column.startswith(prefixes)]
+                for i, name in enumerate(names):
+                    points = [(row["epoch"], row[name]) for row in self.rows if name in row]
+                    label = name.removeprefix(prefixes[0]).replace("_", " ")
+                    axis.plot(*zip(*points, strict=True), marker=".", color=plt.get_cmap("tab20")(i), label=label)
+                axis.set(title=title, xlabel="epoch", yscale=scale)
+                axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+            figure.savefig(self.file.with_name(FIGURE_NAME), dpi=80)
+            plt.close(figure)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
-from torch import Tensor, distributed, nn
+from torch import GradScaler, Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from nnunetv2_mstkd.architectures import MSTKDNetwork, NetworkFeatures, StyleDiscriminator
@@ -47,6 +47,20 @@ class nnUNetTrainerMSTKD(SubsetTrainer):
     settings: DistillationSettings
     teacher: Any
     adversary: StyleAdversary | None
+
+    def __init__(
+        self,
+        plans: dict,
+        configuration: str,
+        fold: int,
+        dataset_json: dict,
+        device: torch.device = torch.device("cuda"),
+    ) -> None:
+        super().__init__(plans, configuration, fold, dataset_json, device)
+        if self.settings.initial_lr is not None:
+            self.initial_lr = self.settings.initial_lr
+        if self.settings.weight_decay is not None:
+            self.weight_decay = self.settings.weight_decay
 
     # building -------------------------------------------------------------------------------------------------------
 
@@ -96,8 +110,8 @@ class nnUNetTrainerMSTKD(SubsetTrainer):
         if "adversarial" in active_weights(self.settings):
             encoder = student.encoder
             discriminator = StyleDiscriminator(encoder.conv_op, encoder.output_channels[-1]).to(self.device)
-            scaled = self.grad_scaler is not None
-            self.adversary = StyleAdversary(discriminator, self.settings.discriminator_lr, self.num_epochs, scaled)
+            scaler = GradScaler(self.device.type) if self.grad_scaler is not None else None
+            self.adversary = StyleAdversary(discriminator, self.settings.discriminator_lr, self.num_epochs, scaler)
         branches = [{"params": list(student.parameters())}, {"params": list(teacher.parameters())}]
         optimizer = build_optimizer(self.settings.optimizer, branches, self.initial_lr, self.weight_decay)
         return optimizer, PolyLRScheduler(optimizer, self.initial_lr, self.num_epochs)
@@ -108,7 +122,11 @@ class nnUNetTrainerMSTKD(SubsetTrainer):
         return None if self.adversary is None else self.adversary.discriminator
 
     def _distribute(self, module: nn.Module) -> nn.Module:
-        return DistributedDataParallel(module, device_ids=[self.local_rank]) if self.is_ddp else module
+        if not self.is_ddp:
+            return module
+        # as nnU-Net does with its one network; torch has not typed the conversion
+        synchronised = nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
+        return DistributedDataParallel(synchronised, device_ids=[self.local_rank])
 
     def set_deep_supervision_enabled(self, enabled: bool) -> None:
         """Switch deep supervision in both branches."""

@@ -1,7 +1,5 @@
 """The ablations of nnUNetTrainerMSTKD and its paper preset: other defaults, nothing else (L3)."""
 
-import torch
-
 from nnunetv2_mstkd.distillation.settings import PAPER_SCALE, DistillationSettings
 from nnunetv2_mstkd.trainers.mstkd import nnUNetTrainerMSTKD
 
@@ -32,16 +30,6 @@ class nnUNetTrainerMSTKDPaper(nnUNetTrainerMSTKD):
         extreme_value_normalization="tokens",
         weight_extreme_value=0.482 / PAPER_SCALE,
         optimizer="Adam",
+        initial_lr=1e-4,
+        weight_decay=1e-5,
     )
-
-    def __init__(
-        self,
-        plans: dict,
-        configuration: str,
-        fold: int,
-        dataset_json: dict,
-        device: torch.device = torch.device("cuda"),
-    ) -> None:
-        super().__init__(plans, configuration, fold, dataset_json, device)
-        self.initial_lr = 1e-4
-        self.weight_decay = 1e-5

@@ -23,14 +23,16 @@ class StyleAdversary:
         discriminator: on its device; the caller may wrap it for DDP later (`discriminator` is a plain attribute).
         learning_rate: initial; decays as nnU-Net's.
         num_epochs: of the training.
-        scaled: use a GradScaler, as the branches do on GPUs.
+        scaler: where the branches have one (on GPUs).
     """
 
-    def __init__(self, discriminator: nn.Module, learning_rate: float, num_epochs: int, scaled: bool) -> None:
+    def __init__(
+        self, discriminator: nn.Module, learning_rate: float, num_epochs: int, scaler: GradScaler | None
+    ) -> None:
         self.discriminator = discriminator
         self.optimizer = torch.optim.Adam(discriminator.parameters(), learning_rate, weight_decay=WEIGHT_DECAY)
         self.scheduler = PolyLRScheduler(self.optimizer, learning_rate, num_epochs)
-        self.scaler = GradScaler("cuda") if scaled else None
+        self.scaler = scaler
 
     def train_step(
         self, teacher: NetworkFeatures, student: NetworkFeatures, is_complete: Tensor, autocast: AbstractContextManager
