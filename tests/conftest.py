@@ -173,13 +173,17 @@ def _small_fingerprint() -> type:
 
 @contextmanager
 def _threads_for_processes() -> Iterator[None]:
-    """Let nnU-Net's spawned worker pools be threads: a spawned process first imports torch, for seconds."""
+    """Let nnU-Net's worker pools be threads.
+
+    A spawned process first imports torch, for seconds; one forked while torch's threads run may never come back.
+    """
 
     def get_context(method: str | None = None) -> Any:
         return SimpleNamespace(Pool=ThreadPool)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(multiprocessing, "get_context", get_context)
+        patch.setattr("nnunetv2.utilities.utils.Pool", lambda *args: ThreadPool(1))
         yield
 
 

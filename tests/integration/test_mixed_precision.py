@@ -1,0 +1,66 @@
+"""The training step under autocast and GradScaler, as on a GPU, on the CPU's own versions of both."""
+
+import pytest
+import torch
+from torch import GradScaler
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def step(make_trainer, first_batch):
+    """Return a function that builds a trainer in a precision and runs one step, on the same batch each time."""
+    recorded = []
+
+    def run(dtype=None, initial_scale=2.0**16):
+        trainer = make_trainer("nnUNetTrainerMSTKD_1epoch")
+        if dtype is not None:
+            trainer._autocast = lambda: torch.autocast("cpu", dtype=dtype)
+        if dtype == torch.float16:
+            trainer.grad_scaler = GradScaler("cpu", init_scale=initial_scale)
+        trainer.initialize()
+        if not recorded:
+            recorded.append(first_batch(trainer))
+        before = {name: [p.clone() for p in network.parameters()] for name, network in networks(trainer).items()}
+        return trainer, trainer.train_step(recorded[0]), before
+
+    return run
+
+
+def networks(trainer):
+    return {"student": trainer.network, "teacher": trainer.teacher, "discriminator": trainer.discriminator}
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_losses_in_half_precision_are_close_to_full_precision(step, dtype):
+    _, full, _ = step()
+    _, half, _ = step(dtype)
+    for name, value in full.items():
+        # bfloat16 keeps 8 bits, and errors add up over a few dozen layers
+        assert float(half[name]) == pytest.approx(float(value), rel=0.15, abs=2e-3), name
+
+
+@pytest.mark.parametrize("dtype", [None, torch.bfloat16, torch.float16], ids=str)
+def test_step_changes_student_teacher_and_discriminator(step, dtype):
+    trainer, _, before = step(dtype)
+    for name, network in networks(trainer).items():
+        changed = [not torch.equal(old, new) for old, new in zip(before[name], network.parameters(), strict=True)]
+        assert any(changed), name
+
+
+def test_step_skipped_by_the_grad_scaler_does_not_stop_the_run(step):
+    # a scale at the edge of float32 makes every gradient infinite: the scaler skips the step and halves the scale
+    trainer, losses, before = step(torch.float16, initial_scale=2.0**127)
+    assert trainer.grad_scaler.get_scale() == 2.0**126
+    assert torch.isfinite(torch.tensor(float(losses["loss_total"])))
+    assert all(torch.equal(old, new) for old, new in zip(before["student"], trainer.network.parameters(), strict=True))
+
+
+def test_recorded_gradient_norms_do_not_depend_on_the_scale(step):
+    plain, _, _ = step()
+    scaled, _, _ = step(torch.float16)
+    norms = [name for name in plain.record if name.startswith("gradient_")]
+    assert len(norms) > 5
+    for name in norms:
+        # half precision: the order of magnitude is what a forgotten scale of 65536 would change
+        assert scaled.record[name] == pytest.approx(plain.record[name], rel=0.5, abs=1e-9), name
