@@ -18,8 +18,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("metrics", type=Path, help="mstkd_metrics.csv of a fold")
     with open(parser.parse_args().metrics, newline="") as file:
-        rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
-    after = [row for row in rows if row["ramp"] > 0.99]
+        rows = [{key: float(value) for key, value in row.items() if value != ""} for row in csv.DictReader(file)]
+    after = [row for row in rows if row["ramp"] > 0.99 and row[f"{PREFIX}segmentation"] > 0]
+    if not after:
+        raise SystemExit(f"None of the {len(rows)} epochs on record is past the ramp: train for longer")
     print(f"{len(rows)} epochs, {len(after)} of them after the ramp; ratio to the segmentation term's gradient norm\n")
     print("| term | weight | median | maximum | in epoch |\n|---|---|---|---|---|")
     for name in [key for key in rows[0] if key.startswith(PREFIX) and key != f"{PREFIX}segmentation"]:

@@ -83,7 +83,8 @@ class DistillationSettings(SubsetSettings):
         weight_adversarial: of L_adv for the student.
         extreme_value_normalization: "rows" or "tokens" (the published form, scaled by the token count).
         temperature: > 0, of L_KL.
-        standardize_dim: axis along which L_KL standardises logits of labels; 1 is the class axis, -1 the released form.
+        standardize_dim: axis along which L_KL standardises logits of labels: 1 is the class axis; -1, the last spatial
+            axis, is the released form. Regions are standardised over voxels, whatever it is.
         reverse_kl: True swaps the arguments of L_KL, as released.
         co_training: True lets the distillation terms pull the teacher too, as released.
         ramp_fraction: in [0, 1]; part of all iterations over which the distillation weights rise from 0.7 % to 100 %.
@@ -121,16 +122,25 @@ class DistillationSettings(SubsetSettings):
         _require_choice("preset", self.preset, tuple(TRANSFORMER_PRESETS))
         _require_choice("extreme_value_normalization", self.extreme_value_normalization, ("rows", "tokens"))
         _require_choice("optimizer", self.optimizer, OPTIMIZERS)
-        for name in ("initial_lr", "weight_decay"):
-            value = getattr(self, name)
-            if value is not None and not (isinstance(value, float | int) and math.isfinite(value) and value >= 0):
-                raise SettingsError(f"Setting {name!r} must be null or a number, not negative; given: {value!r}")
-        if self.optimizer != "SGD" and self.initial_lr is None:
-            raise SettingsError(f"Setting 'optimizer' is {self.optimizer!r}: give an 'initial_lr' too, such as 1e-4")
+        self._check_optimizer()
+        if self.standardize_dim not in (1, -1, -2, -3):
+            raise SettingsError(
+                f"Setting 'standardize_dim' must be 1 (classes) or a spatial axis counted from the end, -1 to -3; "
+                f"given: {self.standardize_dim}"
+            )
         if self.temperature == 0:
             raise SettingsError("Setting 'temperature' must be above 0; given: 0.0")
         if self.ramp_fraction > 1:
             raise SettingsError(f"Setting 'ramp_fraction' must be in [0, 1]; given: {self.ramp_fraction}")
+
+    def _check_optimizer(self) -> None:
+        for name in ("initial_lr", "weight_decay"):
+            value = getattr(self, name)
+            is_number = isinstance(value, float | int) and not isinstance(value, bool)
+            if value is not None and not (is_number and math.isfinite(value) and value >= 0):
+                raise SettingsError(f"Setting {name!r} must be null or a number, not negative; given: {value!r}")
+        if self.optimizer != "SGD" and self.initial_lr is None:
+            raise SettingsError(f"Setting 'optimizer' is {self.optimizer!r}: give an 'initial_lr' too, such as 1e-4")
 
 
 def _require_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
@@ -164,6 +174,11 @@ def settings_from_plans(defaults: SettingsT, plans: Mapping[str, Any]) -> Settin
     own = {field.name for field in fields(defaults)}
     given = {name: value for name, value in section.items() if name in own}
     return type(defaults)(**{**asdict(defaults), **given})
+
+
+def passed_over_settings(settings: SubsetSettings, plans: Mapping[str, Any]) -> list[str]:
+    """Return the names in the plans' section "mstkd" that are other trainers' settings."""
+    return [name for name in plans.get(SECTION, {}) if name != CHANNEL_NAMES and not hasattr(settings, name)]
 
 
 def plans_section(settings: SubsetSettings, modalities: Modalities) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The ramp of the consistency term's weight (L1)."""
+"""The ramp of the distillation terms' weights (L1)."""
 
 import math
 
@@ -6,7 +6,7 @@ import math
 def sigmoid_ramp_up(fraction: float) -> float:
     """Return how far a term is ramped up, exp(-5 (1 - fraction)^2).
 
-    The consistency of two untrained networks teaches nothing, so its weight starts near 0 and grows smoothly to 1.
+    An untrained teacher teaches nothing, so the weight of what it teaches starts near 0 and grows smoothly to 1.
 
     Args:
         fraction: of the ramp that has passed, unitless; clipped to 0..1.
@@ -15,7 +15,8 @@ def sigmoid_ramp_up(fraction: float) -> float:
         A factor from exp(-5) = 0.0067 to 1, growing with `fraction`.
 
     Source: released MST-KDNet code, 10 * exp(-5 (1 - min(e, 20) / 20)^2) at epoch e. Differs in: the factor 10 is the
-    caller's weight, and the caller says what the fraction is of (iterations, not epochs).
+    caller's weight; what the fraction is of (iterations, not epochs) and which terms are ramped (all distillation
+    terms, not the consistency alone) is the caller's choice.
 
     Example:
         >>> round(sigmoid_ramp_up(0.5), 4), sigmoid_ramp_up(1.5)

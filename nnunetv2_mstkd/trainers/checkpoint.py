@@ -83,6 +83,7 @@ def require_same_run(
         "plans": (_plans(theirs).get("plans_name"), _plans(init_args).get("plans_name")),
         "dataset": (_plans(theirs).get("dataset_name"), _plans(init_args).get("dataset_name")),
         "configuration": (theirs.get("configuration"), init_args.get("configuration")),
+        "planned configuration": (_configuration(theirs), _configuration(init_args)),
         f"plans section {SECTION!r}": (_plans(theirs).get(SECTION), _plans(init_args).get(SECTION)),
     }
     for what, (stored, current) in pairs.items():
@@ -96,6 +97,10 @@ def require_same_run(
 
 def _plans(init_args: Mapping[str, Any]) -> Mapping[str, Any]:
     return init_args.get("plans") or {}
+
+
+def _configuration(init_args: Mapping[str, Any]) -> Any:
+    return _plans(init_args).get("configurations", {}).get(init_args.get("configuration"))
 
 
 def _differing(mine: Any, other: Any) -> str:

@@ -2,7 +2,8 @@
 
 import csv
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 FILE_NAME = "mstkd_metrics.csv"
@@ -38,15 +39,14 @@ class MetricsLog:
         """Add an epoch's row and rewrite file and figure."""
         self.rows.append({"epoch": epoch, **values})
         columns = list(dict.fromkeys(key for row in self.rows for key in row))
-        temporary = self.file.with_name(f".{self.file.name}.partial")
-        with open(temporary, "w", newline="") as file:
+        with _written_whole(self.file) as temporary, open(temporary, "w", newline="") as file:
             writer = csv.DictWriter(file, columns, restval="")
             writer.writeheader()
             writer.writerows(self.rows)
-        os.replace(temporary, self.file)
-        self._plot(columns)
+        with _written_whole(self.file.with_name(FIGURE_NAME)) as temporary:
+            self._plot(columns, temporary)
 
-    def _plot(self, columns: list[str]) -> None:
+    def _plot(self, columns: list[str], file: Path) -> None:
         from matplotlib import pyplot as plt  # nnU-Net's logger has set the backend
 
         with plt.style.context("default"):  # nnU-Net sets seaborn's style, with letters for a far larger figure
@@ -59,5 +59,13 @@ class MetricsLog:
                     axis.plot(*zip(*points, strict=True), marker=".", color=plt.get_cmap("tab20")(i), label=label)
                 axis.set(title=title, xlabel="epoch", yscale=scale)
                 axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
-            figure.savefig(self.file.with_name(FIGURE_NAME), dpi=80)
+            figure.savefig(file, dpi=80, format="png")
             plt.close(figure)
+
+
+@contextmanager
+def _written_whole(file: Path) -> Iterator[Path]:
+    """Yield a path to write to, which then takes the file's place."""
+    temporary = file.with_name(f".{file.name}.partial")
+    yield temporary
+    os.replace(temporary, file)

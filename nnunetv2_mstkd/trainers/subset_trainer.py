@@ -16,6 +16,7 @@ from nnunetv2_mstkd.distillation.settings import (
     SECTION,
     SubsetSettings,
     modalities_from_plans,
+    passed_over_settings,
     plans_section,
     settings_from_plans,
 )
@@ -67,6 +68,8 @@ class SubsetTrainer(nnUNetTrainer):
         super().__init__(plans, configuration, fold, dataset_json, device)
         self.modalities = modalities
         self.settings = settings
+        if ignored := passed_over_settings(settings, plans):
+            self.print_to_log_file(f"Settings in the plans that {self.__class__.__name__} does not have: {ignored}")
         self.plans_manager.plans[SECTION] = plans_section(settings, modalities)
         self.iteration = 0  # within the epoch, of training or validation
         self.has_training_state = True
