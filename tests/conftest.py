@@ -32,7 +32,7 @@ ITERATIONS = 2  # of training, and of validation, in an epoch of a test
 
 @pytest.fixture(autouse=True)
 def _reproducible():
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)  # tensors are tiny: waiting for a second thread takes longer than the work
     torch.manual_seed(0)
     np.random.seed(0)
 
@@ -166,7 +166,7 @@ def _small_fingerprint() -> type:
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)
-            self.num_foreground_voxels_for_intensity_properties = 10_000
+            self.num_foreground_voxels_for_intensitystats = 10_000
 
     return SmallFingerprint
 
@@ -183,7 +183,7 @@ def _threads_for_processes() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(multiprocessing, "get_context", get_context)
-        patch.setattr("nnunetv2.utilities.utils.Pool", lambda *args: ThreadPool(1))
+        patch.setattr("nnunetv2.utilities.utils.Pool", lambda *args, **kwargs: ThreadPool(1))
         yield
 
 
@@ -202,11 +202,23 @@ def find_trainer(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], type]:
     """Return nnU-Net's own lookup; where the overlay is not installed it gets the folder of an editable install."""
     from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 
-    if not _overlay_installed():
-        import nnunetv2_mstkd.overlay
-
-        monkeypatch.setenv("nnUNet_extTrainer", str(Path(nnunetv2_mstkd.overlay.__file__).parent / "trainers"))
+    for name, value in _external_trainers().items():
+        monkeypatch.setenv(name, value)
     return recursive_find_trainer_class_by_name
+
+
+def _external_trainers() -> dict[str, str]:
+    if _overlay_installed():
+        return {}
+    import nnunetv2_mstkd.overlay
+
+    return {"nnUNet_extTrainer": str(Path(nnunetv2_mstkd.overlay.__file__).parent / "trainers")}
+
+
+@pytest.fixture(scope="session")
+def external_trainers() -> dict[str, str]:
+    """The variable that an editable install needs, for the environment of a command."""
+    return _external_trainers()
 
 
 def _overlay_installed() -> bool:
@@ -233,28 +245,61 @@ def make_trainer(find_trainer: Callable[[str], type], results: Path, make_datase
     """Return a function that builds a trainer as `nnUNetv2_train` does, with epochs of ITERATIONS iterations."""
 
     def make(
-        name: str | type = "nnUNetTrainerMSTKD_1epoch",
-        dataset: str | TinyDataset = "regions",
-        *,
-        configuration: str = "3d_fullres",
-        fold: int | str = 0,
-        settings: dict | None = None,
-        plans: dict | None = None,
-        dataset_json: dict | None = None,
-        continue_training: bool = False,
+        name: str | type = "nnUNetTrainerMSTKD_1epoch", dataset: str | TinyDataset = "regions", **options: Any
     ) -> Any:
-        dataset = make_dataset(dataset) if isinstance(dataset, str) else dataset
-        plans = copy.deepcopy(dataset.plans if plans is None else plans)
-        if settings is not None:
-            plans["mstkd"] = settings
-        plans["continue_training"] = continue_training
         trainer_class = find_trainer(name) if isinstance(name, str) else name
-        description = copy.deepcopy(dataset.dataset_json if dataset_json is None else dataset_json)
-        trainer = trainer_class(plans, configuration, fold, description, device=torch.device("cpu"))
-        trainer.num_iterations_per_epoch = trainer.num_val_iterations_per_epoch = ITERATIONS
-        return trainer
+        return build_trainer(trainer_class, make_dataset(dataset) if isinstance(dataset, str) else dataset, **options)
 
     return make
+
+
+def build_trainer(
+    trainer_class: type,
+    dataset: TinyDataset,
+    *,
+    configuration: str = "3d_fullres",
+    fold: int | str = 0,
+    settings: dict | None = None,
+    plans: dict | None = None,
+    dataset_json: dict | None = None,
+    continue_training: bool = False,
+) -> Any:
+    """Build a trainer as `nnUNetv2_train` does, with epochs of ITERATIONS iterations."""
+    plans = copy.deepcopy(dataset.plans if plans is None else plans)
+    if settings is not None:
+        plans["mstkd"] = settings
+    plans["continue_training"] = continue_training
+    description = copy.deepcopy(dataset.dataset_json if dataset_json is None else dataset_json)
+    trainer = trainer_class(plans, configuration, fold, description, device=torch.device("cpu"))
+    trainer.num_iterations_per_epoch = trainer.num_val_iterations_per_epoch = ITERATIONS
+    return trainer
+
+
+@pytest.fixture(scope="session")
+def trained_model(make_dataset: Callable, nnunet_folders: SimpleNamespace) -> Callable[..., Path]:
+    """Return a function that gives the model folder of a trainer, trained for an epoch on first use."""
+    from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
+
+    models: dict[tuple, Path] = {}
+
+    def train(name: str = "nnUNetTrainerMSTKD_1epoch", variant: str = "regions", **options: Any) -> Path:
+        key = (name, variant, repr(options))
+        if key not in models:
+            folds = options.pop("folds", (0,))
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("nnUNet_results", str(nnunet_folders.nnUNet_results / f"model{len(models)}"))
+                patch.delenv("MSTKD_MODALITIES", raising=False)
+                patch.setattr("matplotlib.figure.Figure.savefig", lambda figure, file, **kwargs: Path(file).touch())
+                for variable, value in _external_trainers().items():
+                    patch.setenv(variable, value)
+                for fold in folds:
+                    trainer_class = recursive_find_trainer_class_by_name(name)
+                    trainer = build_trainer(trainer_class, make_dataset(variant), fold=fold, **options)
+                    trainer.run_training()
+            models[key] = Path(trainer.output_folder_base)
+        return models[key]
+
+    return train
 
 
 class RecordedBatches:

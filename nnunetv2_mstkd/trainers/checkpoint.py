@@ -9,6 +9,7 @@ The first three have nnU-Net's keys, of which prediction reads a few; `training_
 """
 
 import os
+import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -113,5 +114,5 @@ def _load(path: Path, device: torch.device) -> Any:
     try:
         # our own run's file, with objects (device, numpy scalars) in it that weights_only does not admit
         return torch.load(path, map_location=device, weights_only=False)
-    except (RuntimeError, EOFError, KeyError) as error:
+    except (RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
         raise CheckpointError(f"{path} cannot be read ({error}): it is damaged or no checkpoint") from error

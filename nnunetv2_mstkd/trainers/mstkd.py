@@ -260,7 +260,7 @@ class nnUNetTrainerMSTKD(SubsetTrainer):
         student = self.network
         self.network = network
         try:
-            return super(SubsetTrainer, self).validation_step(batch)
+            return self.validate_unmasked(batch)
         finally:
             self.network = student
 

@@ -182,9 +182,13 @@ class SubsetTrainer(nnUNetTrainer):
         """Validate on the subsets in turn, so that the EMA Dice and checkpoint_best speak for all of them."""
         image = batch["data"].to(self.device, non_blocking=True)
         masked = mask_modalities(image, self.validation_mask(len(image)))
-        result = super().validation_step({**batch, "data": masked})
+        result = self.validate_unmasked({**batch, "data": masked})
         self.iteration += 1
         return result
+
+    def validate_unmasked(self, batch: dict) -> dict:
+        """Validate as nnU-Net does, on the modalities that the batch has."""
+        return super().validation_step(batch)
 
     def on_epoch_end(self) -> None:
         """End an epoch; after the first there is a checkpoint_latest to continue from, whatever the schedule."""

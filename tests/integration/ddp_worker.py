@@ -1,0 +1,126 @@
+"""One training step in one process, or one of several: python ddp_worker.py <case> <rank> <world_size> <folder>.
+
+Run by test_ddp.py, with the functions that the trainer's step is made of. Float64, dropout off.
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+from dynamic_network_architectures.architectures.unet import PlainConvUNet
+from nnunetv2.training.loss.compound_losses import DC_and_BCE_loss, DC_and_CE_loss
+from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
+from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss
+from torch import distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from nnunetv2_mstkd.architectures import MSTKDNetwork, StyleDiscriminator
+from nnunetv2_mstkd.distillation.settings import DistillationSettings
+from nnunetv2_mstkd.distillation.step import (
+    StepTarget,
+    discriminator_loss,
+    distillation_terms,
+    needs_attention,
+    segmentation_terms,
+    total_loss,
+)
+from nnunetv2_mstkd.distillation.subset_draw import mask_modalities
+
+BATCH, PATCH, CLASSES, SCALES = 4, (16, 16), 3, 3
+CASES = {
+    "regions": {},
+    "labels": {},
+    "co_training": {"co_training": True},
+    "noMSTKD": {"use_multiscale_transformer": False},
+    "noGSME": {"use_style_matching": False},
+    "noSLKD": {"use_logit_distillation": False},
+}
+
+
+def plan_network() -> nn.Module:
+    """Build a 2D network of four stages."""
+    network = PlainConvUNet(
+        input_channels=4, n_stages=4, features_per_stage=[4, 8, 8, 8], conv_op=nn.Conv2d, kernel_sizes=3,
+        strides=[1, 2, 2, 2], n_conv_per_stage=1, num_classes=CLASSES, n_conv_per_stage_decoder=1, conv_bias=True,
+        norm_op=nn.InstanceNorm2d, norm_op_kwargs={"affine": True, "eps": 1e-5}, nonlin=nn.LeakyReLU,
+        deep_supervision=True,
+    )  # fmt: skip
+    network.apply(network.initialize)
+    return network
+
+
+def segmentation_loss(regions: bool) -> nn.Module:
+    """Build nnU-Net's loss; its last deep supervision weight is 1e-6 under DDP, lest a parameter be unused."""
+    dice = {"batch_dice": False, "smooth": 1e-5, "do_bg": regions, "ddp": False}
+    if regions:
+        loss = DC_and_BCE_loss({}, dice, dice_class=MemoryEfficientSoftDiceLoss)
+    else:
+        loss = DC_and_CE_loss(dice, {}, dice_class=MemoryEfficientSoftDiceLoss)
+    return DeepSupervisionWrapper(loss, [4 / 7, 2 / 7, 1e-6])
+
+
+def batch(regions: bool) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
+    """Draw images, masks (the last sample is complete) and targets of BATCH samples."""
+    image = torch.randn(BATCH, 4, *PATCH)
+    mask = torch.tensor([[1, 0, 0, 0], [0, 1, 0, 1], [1, 1, 1, 0], [1, 1, 1, 1]], dtype=torch.bool)
+    targets = []
+    for scale in range(SCALES):
+        grid = [n // 2**scale for n in PATCH]
+        if regions:
+            targets.append((torch.rand(BATCH, CLASSES, *grid) > 0.5).double())
+        else:
+            targets.append(torch.randint(CLASSES, (BATCH, 1, *grid)).double())
+    return image, mask, targets
+
+
+def step(case: str, rank: int = 0, world_size: int = 1) -> dict[str, torch.Tensor]:
+    """Run a step on this rank's part of the batch; return losses and all gradients."""
+    torch.manual_seed(0)
+    torch.set_default_dtype(torch.float64)
+    settings = DistillationSettings(**CASES[case])
+    regions = case != "labels"
+    options = {"use_transformer": settings.use_multiscale_transformer, "use_style_fusion": settings.use_style_matching}
+    bare = {name: MSTKDNetwork(plan_network(), PATCH, **options) for name in ("teacher", "student")}
+    if settings.use_style_matching:
+        bare["discriminator"] = StyleDiscriminator(nn.Conv2d, 8)
+    image, mask, targets = batch(regions)
+    for network in bare.values():
+        for module in network.modules():
+            if isinstance(module, nn.Dropout | nn.Dropout2d):
+                module.p = 0.0
+    distributed_parts = {n: DistributedDataParallel(m) if world_size > 1 else m for n, m in bare.items()}
+
+    size = BATCH // world_size
+    mine = slice(rank * size, (rank + 1) * size)
+    image, mask, targets = image[mine], mask[mine], [target[mine] for target in targets]
+    target = StepTarget(targets, regions, None, mask.all(dim=1))
+    teacher = distributed_parts["teacher"](image, True, needs_attention(settings))
+    student = distributed_parts["student"](mask_modalities(image, mask), True, needs_attention(settings))
+    terms = {
+        **segmentation_terms(teacher, student, target, segmentation_loss(regions)),
+        **distillation_terms(teacher, student, bare.get("discriminator"), target, settings),
+    }
+    loss = total_loss(terms, settings, ramp=1.0)
+    loss.backward()
+    if "discriminator" in bare:
+        discriminator = distributed_parts["discriminator"]
+        terms["discriminator"] = discriminator_loss(discriminator, teacher.style, student.style, target.is_complete)
+        terms["discriminator"].backward()
+    result = {f"loss {name}": value.detach() for name, value in {**terms, "total": loss}.items()}
+    for name, network in bare.items():
+        result.update({f"gradient {name}.{key}": weight.grad for key, weight in network.named_parameters()})
+    torch.set_default_dtype(torch.float32)
+    return result
+
+
+def main() -> None:
+    """Run as one of several processes, all cases in turn."""
+    rank, world_size, folder = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
+    torch.set_num_threads(1)
+    distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=world_size)
+    torch.save({case: step(case, rank, world_size) for case in CASES}, folder / f"rank{rank}.pth")
+    distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""Settings: what a user may write into the plans, and what is said where it is wrong."""
+
+import json
+from dataclasses import FrozenInstanceError, asdict, fields
+
+import pytest
+
+from nnunetv2_mstkd.distillation.settings import (
+    PAPER_SCALE,
+    DistillationSettings,
+    ModalityDropoutSettings,
+    SubsetSettings,
+    modalities_from_plans,
+    passed_over_settings,
+    plans_section,
+    settings_from_plans,
+)
+from nnunetv2_mstkd.errors import SettingsError
+from nnunetv2_mstkd.modalities import Modalities
+
+
+def from_section(section, defaults=None):
+    return settings_from_plans(defaults or DistillationSettings(), {"mstkd": section})
+
+
+def test_plans_without_the_section_give_the_defaults():
+    defaults = DistillationSettings(use_style_matching=False)
+    assert settings_from_plans(defaults, {"plans_name": "nnUNetPlans"}) == defaults
+
+
+def test_the_section_overrides_the_defaults_of_the_trainer():
+    settings = from_section({"temperature": 3.0}, DistillationSettings(use_style_matching=False, temperature=5.0))
+    assert settings == DistillationSettings(use_style_matching=False, temperature=3.0)
+
+
+def test_settings_cannot_be_changed_later():
+    with pytest.raises(FrozenInstanceError):
+        DistillationSettings().seed = 3
+
+
+def test_an_unknown_name_is_refused_with_the_nearest():
+    with pytest.raises(SettingsError, match=r"'temprature'.*Did you mean 'temperature'"):
+        from_section({"temprature": 3.0})
+
+
+def test_an_unknown_name_without_likeness_lists_the_known():
+    with pytest.raises(SettingsError, match=r"'qqq'.*\. Known: \[.*'weight_logits'") as raised:
+        from_section({"qqq": 1})
+    assert "Did you mean" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("seed", 1.5),
+        ("seed", "1"),
+        ("seed", True),
+        ("seed", -1),
+        ("preset", "huge"),
+        ("preset", 3),
+        ("use_style_matching", 1),
+        ("use_style_matching", "false"),
+        ("weight_logits", -0.1),
+        ("weight_logits", float("nan")),
+        ("weight_logits", float("inf")),
+        ("weight_logits", "1"),
+        ("weight_logits", None),
+        ("weight_logits", True),
+        ("temperature", 0),
+        ("ramp_fraction", 1.1),
+        ("extreme_value_normalization", "columns"),
+        ("standardize_dim", 0),
+        ("standardize_dim", 2),
+        ("optimizer", "LBFGS"),
+        ("initial_lr", -1e-3),
+        ("initial_lr", "fast"),
+        ("initial_lr", True),
+        ("weight_decay", float("inf")),
+    ],
+)
+def test_a_wrong_value_is_refused_and_named(name, value):
+    with pytest.raises(SettingsError, match=f"'{name}'"):
+        from_section({name: value})
+
+
+def test_another_optimiser_needs_a_learning_rate_of_its_own():
+    with pytest.raises(SettingsError, match="'Adam'.*initial_lr"):
+        from_section({"optimizer": "Adam"})
+    assert from_section({"optimizer": "Adam", "initial_lr": 1e-4}).initial_lr == 1e-4
+
+
+@pytest.mark.parametrize("section", [None, [], "seed=1", 3])
+def test_a_section_that_is_no_mapping_is_refused(section):
+    with pytest.raises(SettingsError, match="must be a mapping"):
+        from_section(section)
+
+
+def test_integers_serve_as_floats():
+    settings = from_section({"weight_logits": 2})
+    assert type(settings.weight_logits) is float
+    assert settings == DistillationSettings(weight_logits=2.0)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        DistillationSettings(weight_logits=0.25, seed=4, preset="paper", co_training=True),
+        DistillationSettings(optimizer="AdamW", initial_lr=3e-4),
+        ModalityDropoutSettings(fixed_subset="T1,T2"),
+        ModalityDropoutSettings(),
+        SubsetSettings(7),
+    ],
+)
+def test_what_is_stored_with_a_model_gives_the_settings_back(settings):
+    modalities = Modalities(("T1", "T2"))
+    stored = json.loads(json.dumps({"mstkd": plans_section(settings, modalities)}))
+    assert settings_from_plans(type(settings)(), stored) == settings
+    assert modalities_from_plans(stored, 2) == modalities
+
+
+def test_settings_of_another_trainer_are_passed_over_and_reported():
+    plans = {"mstkd": {"seed": 2, "temperature": 3.0, "fixed_subset": "T1"}}
+    settings = settings_from_plans(ModalityDropoutSettings(), plans)
+    assert settings == ModalityDropoutSettings(seed=2, fixed_subset="T1")
+    assert passed_over_settings(settings, plans) == ["temperature"]
+    assert passed_over_settings(settings, {}) == []
+
+
+def test_a_fixed_subset_must_be_text():
+    with pytest.raises(SettingsError, match="fixed_subset"):
+        ModalityDropoutSettings(fixed_subset=["T1"])
+
+
+def test_channels_without_names_are_called_by_number():
+    assert modalities_from_plans({}, 3).names == ("channel_0000", "channel_0001", "channel_0002")
+
+
+def test_weights_of_the_paper_are_converted_from_a_sum_of_dice_to_a_mean():
+    # the paper: 0.6 * sum of 4 Dice terms + 10 L_mse + 1 L_KL + 0.2 L_MST + 2e-4 L_adv; ours has weight 1 on the mean
+    assert pytest.approx(2.4) == PAPER_SCALE
+    settings = DistillationSettings()
+    assert settings.weight_consistency == pytest.approx(10 / 2.4)
+    assert settings.weight_logits == pytest.approx(1 / 2.4)
+    assert settings.weight_multiscale == pytest.approx(0.2 / 2.4)
+    assert settings.weight_adversarial == pytest.approx(2e-4 / 2.4)
+
+
+def test_every_setting_is_documented():
+    documentation = "".join(c.__doc__ for c in (SubsetSettings, ModalityDropoutSettings, DistillationSettings))
+    assert not [f.name for f in fields(DistillationSettings) if f"    {f.name}: " not in documentation]
+    assert set(asdict(ModalityDropoutSettings())) == {"seed", "fixed_subset"}

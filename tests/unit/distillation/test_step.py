@@ -1,0 +1,256 @@
+"""One teacher/student step: which terms, and where their gradients go."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from nnunetv2_mstkd.architectures import MSTKDNetwork, StyleDiscriminator
+from nnunetv2_mstkd.distillation.settings import DistillationSettings
+from nnunetv2_mstkd.distillation.step import (
+    DISTILLATION_TERMS,
+    STUDENT_SEGMENTATION,
+    TEACHER_SEGMENTATION,
+    StepTarget,
+    active_weights,
+    discriminator_loss,
+    distillation_terms,
+    full_resolution,
+    needs_attention,
+    segmentation_terms,
+    style_triple,
+    total_loss,
+    valid_voxels,
+)
+
+ABLATIONS = {
+    "all": ({}, set(DISTILLATION_TERMS)),
+    "noMSTKD": (
+        {"use_multiscale_transformer": False},
+        {"consistency", "logits", "content", "style_matching", "adversarial"},
+    ),
+    "noGSME": ({"use_style_matching": False}, {"consistency", "logits", "multiscale", "extreme_value"}),
+    "noSLKD": (
+        {"use_logit_distillation": False},
+        {"content", "multiscale", "extreme_value", "style_matching", "adversarial"},
+    ),
+    "one weight 0": ({"weight_content": 0.0}, set(DISTILLATION_TERMS) - {"content"}),
+}
+
+
+class Branches:
+    """Teacher, student and discriminator on one plan, with a batch of two."""
+
+    def __init__(self, network_plan, settings, regions=True):
+        self.settings, self.regions = settings, regions
+        self.plan = network_plan(axes=2, num_stages=4)
+        options = {
+            "use_transformer": settings.use_multiscale_transformer,
+            "use_style_fusion": settings.use_style_matching,
+        }
+        self.teacher, self.student = (
+            MSTKDNetwork(self.plan.build(True), self.plan.patch_size, **options) for _ in range(2)
+        )
+        self.discriminator = StyleDiscriminator(nn.Conv2d, 16)
+        self.image = self.plan.image()
+        self.masked = self.image.clone()
+        self.masked[0, :2] = 0
+
+    def forward(self, valid=None):
+        attention = needs_attention(self.settings)
+        teacher, student = self.teacher(self.image, True, attention), self.student(self.masked, True, attention)
+        target = StepTarget(None, self.regions, valid, torch.tensor([False, True]))
+        return teacher, student, target
+
+    def terms(self, valid=None):
+        teacher, student, target = self.forward(valid)
+        discriminator = self.discriminator if self.settings.use_style_matching else None
+        return distillation_terms(teacher, student, discriminator, target, self.settings)
+
+
+@pytest.fixture
+def branches(network_plan):
+    return lambda regions=True, **settings: Branches(network_plan, DistillationSettings(**settings), regions)
+
+
+def gradients(network):
+    return [p.grad for p in network.parameters() if p.grad is not None and p.grad.abs().sum() > 0]
+
+
+@pytest.mark.parametrize("ablation", ABLATIONS)
+@pytest.mark.parametrize("regions", [True, False])
+def test_each_ablation_has_its_terms(branches, ablation, regions):
+    settings, expected = ABLATIONS[ablation]
+    terms = branches(regions, **settings).terms()
+    assert set(terms) == expected
+    assert all(torch.isfinite(term) and term.ndim == 0 for term in terms.values())
+    assert all(term > 0 for term in terms.values())
+
+
+def test_weights_are_those_of_the_settings():
+    settings = DistillationSettings(weight_content=0.0, weight_logits=3.0)
+    weights = active_weights(settings)
+    assert "content" not in weights
+    assert weights["logits"] == 3.0
+    assert weights["multiscale"] == settings.weight_multiscale
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [({}, True), ({"weight_extreme_value": 0.0}, False), ({"use_multiscale_transformer": False}, False)],
+)
+def test_attention_is_computed_only_where_a_term_needs_it(settings, expected):
+    assert needs_attention(DistillationSettings(**settings)) is expected
+
+
+def test_total_is_the_weighted_sum_by_hand():
+    settings = DistillationSettings(
+        weight_teacher_segmentation=2.0, weight_logits=3.0, weight_consistency=5.0, use_style_matching=False,
+        use_multiscale_transformer=False,
+    )  # fmt: skip
+    terms = {STUDENT_SEGMENTATION: 1.0, TEACHER_SEGMENTATION: 10.0, "consistency": 100.0, "logits": 1000.0}
+    total = total_loss({name: torch.tensor(value) for name, value in terms.items()}, settings, ramp=0.5)
+    assert total.item() == 1 + 2 * 10 + 0.5 * (5 * 100 + 3 * 1000)
+
+
+def test_segmentation_terms_take_the_loss_of_each_branch(branches):
+    branches = branches()
+    teacher, student, _ = branches.forward()
+    target = StepTarget([torch.tensor(1.0)], True, None, torch.tensor([True, True]))
+    terms = segmentation_terms(teacher, student, target, lambda logits, y: logits[0].sum() * y[0])
+    assert terms[TEACHER_SEGMENTATION] == teacher.logits[0].sum()
+    assert terms[STUDENT_SEGMENTATION] == student.logits[0].sum()
+
+
+def test_distillation_pulls_the_student_only(branches):
+    branches = branches()
+    sum(branches.terms().values()).backward()
+    assert gradients(branches.student)
+    assert not gradients(branches.teacher)
+
+
+@pytest.mark.parametrize("term", [t for t in DISTILLATION_TERMS if t != "adversarial"])
+def test_co_training_pulls_the_teacher_too(branches, term):
+    branches = branches(co_training=True)
+    branches.terms()[term].backward()
+    assert gradients(branches.student)
+    assert gradients(branches.teacher)
+
+
+@pytest.mark.parametrize("term", DISTILLATION_TERMS)
+def test_each_term_reaches_the_students_encoder(branches, term):
+    branches = branches()
+    branches.terms()[term].backward()
+    assert gradients(branches.student.encoder)
+
+
+def test_the_students_adversarial_term_leaves_the_discriminator_alone(branches):
+    branches = branches()
+    branches.terms()["adversarial"].backward()
+    assert not gradients(branches.discriminator)
+    assert all(weight.requires_grad for weight in branches.discriminator.parameters())
+    assert gradients(branches.student)
+
+
+def test_the_discriminators_loss_leaves_the_networks_alone(branches):
+    branches = branches()
+    teacher, student, target = branches.forward()
+    discriminator_loss(branches.discriminator, teacher.style, student.style, target.is_complete).backward()
+    assert gradients(branches.discriminator)
+    assert not gradients(branches.teacher)
+    assert not gradients(branches.student)
+
+
+def test_a_complete_sample_does_not_count_as_lacking(branches):
+    discriminator = branches().discriminator
+    teacher_style, student_style = torch.randn(2, 2, 16, 4, 4).unbind()
+    complete = torch.tensor([False, True])
+    loss = discriminator_loss(discriminator, teacher_style, student_style, complete)
+    other = student_style.clone()
+    other[1] = torch.randn(16, 4, 4)
+    assert discriminator_loss(discriminator, teacher_style, other, complete) == loss
+    other[0] = torch.randn(16, 4, 4)
+    assert discriminator_loss(discriminator, teacher_style, other, complete) != loss
+
+
+def test_discriminator_learns_full_from_missing(branches):
+    """Binary cross-entropy by hand: full styles are 1, missing ones 0."""
+
+    class Score(nn.Module):
+        def forward(self, style):
+            return style.flatten(1).mean(1)
+
+    teacher, student = torch.full((2, 1, 2, 2), 1.5), torch.full((2, 1, 2, 2), -0.5)
+    none_complete = torch.tensor([False, False])
+    value = discriminator_loss(Score(), teacher, student, none_complete)
+    assert value.item() == pytest.approx((functional.softplus(torch.tensor(-1.5)) + functional.softplus(torch.tensor(-0.5))).item())
+
+
+@pytest.mark.parametrize("regions", [True, False])
+@pytest.mark.parametrize("term", ["consistency", "logits"])
+def test_the_ignore_label_is_ignored(branches, regions, term):
+    branches = branches(regions)
+    teacher, student, _ = branches.forward()
+    valid = torch.ones(2, 1, *branches.plan.patch_size, dtype=torch.bool)
+    valid[:, :, :3] = False
+    target = StepTarget(None, regions, valid, torch.tensor([False, False]))
+    value = distillation_terms(teacher, student, branches.discriminator, target, branches.settings)[term]
+    changed = [scale.clone() for scale in student.logits]
+    changed[0][:, :, :3] += 5 * torch.randn_like(changed[0][:, :, :3])
+    other = distillation_terms(teacher, student._replace(logits=changed), branches.discriminator, target, branches.settings)
+    torch.testing.assert_close(other[term], value)
+    everything = StepTarget(None, regions, None, target.is_complete)
+    seen = distillation_terms(teacher, student._replace(logits=changed), branches.discriminator, everything, branches.settings)
+    assert not torch.isclose(seen[term], value)
+
+
+def test_reverse_and_axis_of_the_kl_are_passed_on(branches):
+    values = []
+    for settings in ({}, {"reverse_kl": True}, {"standardize_dim": -1}, {"temperature": 2.0}):
+        torch.manual_seed(5)
+        values.append(branches(False, **settings).terms()["logits"].item())
+    assert len(set(values)) == 4
+
+
+def test_style_triple_is_encoder_style_content(branches):
+    features, _, _ = branches().forward()
+    assert style_triple(features) == (features.encoded, features.style, features.content)
+
+
+def test_full_resolution_is_the_first_scale():
+    finest, coarse = torch.zeros(1, 1, 4, 4), torch.zeros(1, 1, 2, 2)
+    assert full_resolution([finest, coarse]) is finest
+    assert full_resolution(finest) is finest
+
+
+def test_valid_voxels_of_labels():
+    target = torch.tensor([[[[0, 1, 4], [4, 2, 3]]]])
+    assert valid_voxels(target, False, 4).tolist() == [[[[True, True, False], [False, True, True]]]]
+    assert torch.equal(valid_voxels([target], False, 4), valid_voxels(target, False, 4))
+    assert valid_voxels(target, False, None) is None
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.float32])
+def test_valid_voxels_of_regions_are_outside_the_last(dtype):
+    target = torch.zeros(1, 4, 2, 2)
+    target[0, -1, 0, 1] = 1  # three regions, and nnU-Net's channel of the ignore label
+    valid = valid_voxels(target.to(dtype), True, 4)
+    assert valid.dtype is torch.bool
+    assert valid.tolist() == [[[[True, False], [True, True]]]]
+
+
+@pytest.mark.parametrize("regions", [True, False])
+def test_bfloat16_autocast_is_finite_and_close(branches, regions):
+    branches = branches(regions)
+    branches.teacher.eval()  # no dropout: the same step twice
+    branches.student.eval()
+    full = branches.terms()
+    branches.student.zero_grad()
+    with torch.autocast("cpu", torch.bfloat16):
+        reduced = branches.terms()
+    assert set(reduced) == set(full)
+    for name, term in full.items():
+        # bfloat16 has 8 significant bits, 0.4 %, and a dozen layers add up
+        assert torch.isclose(reduced[name].float(), term, rtol=0.1, atol=2e-3), name
+    sum(reduced.values()).backward()
+    assert all(torch.isfinite(p.grad).all() for p in branches.student.parameters() if p.grad is not None)

@@ -1,0 +1,123 @@
+"""Which modalities a sample has: uniform, never empty, and a pure function of where the run is."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import chisquare
+
+from nnunetv2_mstkd.distillation.subset_draw import (
+    cycle_subset_codes,
+    draw_subset_codes,
+    mask_modalities,
+    modality_mask_from_codes,
+    seeded_rng,
+)
+from nnunetv2_mstkd.modalities import Modalities
+
+FOUR = Modalities(("T1", "T1ce", "T2", "FLAIR"))
+WHERE = {"seed": 0, "epoch": 0, "iteration": 0, "rank": 0}
+
+
+def test_draws_are_uniform_over_the_subsets_and_never_empty():
+    codes = np.concatenate([draw_subset_codes(4, 10, **{**WHERE, "iteration": i}) for i in range(300)])
+    counts = np.bincount(codes, minlength=16)
+    assert counts[0] == 0
+    assert len(counts) == 16
+    # 3000 draws over 15 subsets; the draw is a pure function of its seed, so this cannot fail by chance
+    assert chisquare(counts[1:]).pvalue > 0.01
+
+
+@pytest.mark.parametrize("num_modalities", [2, 5])
+def test_draws_reach_every_subset_of_other_numbers_of_modalities(num_modalities):
+    codes = np.concatenate([draw_subset_codes(num_modalities, 20, **{**WHERE, "epoch": e}) for e in range(20)])
+    assert set(codes) == set(range(1, 2**num_modalities))
+
+
+def test_a_draw_is_repeated_where_the_run_is_the_same():
+    assert np.array_equal(draw_subset_codes(4, 6, **WHERE), draw_subset_codes(4, 6, **WHERE))
+
+
+@pytest.mark.parametrize("changed", ["seed", "epoch", "iteration", "rank"])
+def test_a_draw_differs_elsewhere(changed):
+    # 15^-20: by chance they cannot be equal
+    assert not np.array_equal(draw_subset_codes(4, 20, **WHERE), draw_subset_codes(4, 20, **{**WHERE, changed: 1}))
+
+
+def test_samples_of_a_batch_differ():
+    assert len(set(draw_subset_codes(4, 20, **WHERE))) > 5
+
+
+def test_a_draw_does_not_depend_on_the_batch_size():
+    """A sample keeps its subset when memory forces a smaller batch."""
+    assert np.array_equal(draw_subset_codes(4, 6, **WHERE)[:2], draw_subset_codes(4, 2, **WHERE))
+
+
+@pytest.mark.parametrize(("world_size", "batch_size"), [(1, 1), (1, 4), (2, 2), (3, 5)])
+def test_validation_covers_all_subsets_alike(world_size, batch_size):
+    per_iteration = world_size * batch_size
+    codes = [
+        cycle_subset_codes(FOUR, batch_size, iteration=i, rank=rank, world_size=world_size)
+        for i in range(15)  # 15 iterations are a multiple of 15 samples, whatever the batch
+        for rank in range(world_size)
+    ]
+    counts = np.bincount(np.concatenate(codes), minlength=16)
+    assert counts[0] == 0
+    assert set(counts[1:]) == {per_iteration}
+
+
+def test_ranks_validate_on_different_subsets():
+    first, second = (cycle_subset_codes(FOUR, 3, iteration=2, rank=rank, world_size=2) for rank in range(2))
+    assert not set(first) & set(second)
+
+
+def test_validation_starts_with_the_canonical_order():
+    codes = cycle_subset_codes(FOUR, 15, iteration=0)
+    assert [str(FOUR.subset_from_code(int(code))) for code in codes] == [str(subset) for subset in FOUR.subsets()]
+
+
+def test_codes_become_masks():
+    mask = modality_mask_from_codes(np.array([1, 8, 10, 15]), 4)
+    assert mask.dtype is torch.bool
+    # bit c is channel c: 1 = channel 0; 8 = channel 3; 10 = 2 + 8 = channels 1 and 3
+    assert mask.tolist() == [
+        [True, False, False, False],
+        [False, False, False, True],
+        [False, True, False, True],
+        [True, True, True, True],
+    ]
+
+
+@pytest.mark.parametrize("axes", [2, 3])
+def test_absent_modalities_become_zero_whatever_they_held(axes):
+    image = torch.randn(2, 3, *(4,) * axes)
+    image[0, 1] = torch.nan
+    image[1, 2] = torch.inf
+    original = image.clone()
+    mask = torch.tensor([[True, False, True], [True, True, False]])
+    masked = mask_modalities(image, mask)
+    assert (masked[0, 1] == 0).all()
+    assert (masked[1, 2] == 0).all()
+    assert torch.equal(masked[mask], original[mask])
+    assert torch.equal(image[mask], original[mask])  # the teacher still sees the whole
+    assert image[0, 1].isnan().all()
+
+
+def test_seeded_numbers_leave_the_generator_as_it_was():
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    with seeded_rng(torch.device("cpu"), 1, 2):
+        first = torch.rand(4)
+    assert torch.equal(torch.rand(2), expected)
+    with seeded_rng(torch.device("cpu"), 1, 2):
+        assert torch.equal(torch.rand(4), first)
+    with seeded_rng(torch.device("cpu"), 2, 1):
+        assert not torch.equal(torch.rand(4), first)
+
+
+def test_seeded_numbers_put_the_generator_back_after_an_error():
+    state = torch.get_rng_state()
+    with pytest.raises(InterruptedError), seeded_rng(torch.device("cpu"), 0):
+        torch.rand(1)
+        raise InterruptedError
+    assert torch.equal(torch.get_rng_state(), state)

@@ -1,0 +1,140 @@
+"""Modality names, aliases and subsets."""
+
+import pytest
+
+from nnunetv2_mstkd.errors import ModalityError
+from nnunetv2_mstkd.modalities import ALIASES, Modalities, ModalitySubset
+
+FOUR = Modalities(("T1", "T1ce", "T2", "FLAIR"))
+
+
+def test_subsets_are_all_of_them_by_size_then_by_channel():
+    assert [str(subset) for subset in FOUR.subsets()] == [
+        "T1", "T1ce", "T2", "FLAIR",
+        "T1+T1ce", "T1+T2", "T1+FLAIR", "T1ce+T2", "T1ce+FLAIR", "T2+FLAIR",
+        "T1+T1ce+T2", "T1+T1ce+FLAIR", "T1+T2+FLAIR", "T1ce+T2+FLAIR",
+        "T1+T1ce+T2+FLAIR",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_there_are_two_to_the_m_minus_one_subsets(count):
+    subsets = Modalities(tuple("ABCDE"[:count])).subsets()
+    assert len(set(subsets)) == len(subsets) == 2**count - 1
+
+
+def test_a_code_has_a_bit_for_each_channel():
+    assert FOUR.subset_from_code(0b1010).channels == (1, 3)
+    assert {FOUR.subset_from_code(code) for code in range(1, 16)} == set(FOUR.subsets())
+
+
+@pytest.mark.parametrize("code", [0, 16])
+def test_a_code_without_a_channel_is_refused(code):
+    with pytest.raises(ModalityError, match="must not be empty"):
+        FOUR.subset_from_code(code)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("T1ce,FLAIR", "T1ce+FLAIR"),
+        ("FLAIR,T1ce", "T1ce+FLAIR"),
+        ("t1gd + t2f", "T1ce+FLAIR"),
+        ("T1C,t2-flair", "T1ce+FLAIR"),
+        (" t1n ", "T1"),
+        ("t2w,", "T2"),
+        ("0101", "T1ce+FLAIR"),
+        ("1000", "T1"),
+        ("1111", "T1+T1ce+T2+FLAIR"),
+    ],
+)
+def test_a_user_may_type_names_aliases_or_digits(text, expected):
+    assert str(FOUR.subset(text)) == expected
+
+
+@pytest.mark.parametrize("text", ["", " , ", "+", "0000", "010", "01010", "T1x", "T1,T1", "T1ce,t1gd", "2", "T1 T2"])
+def test_what_cannot_be_meant_is_refused_with_the_choices(text):
+    with pytest.raises(ModalityError, match=r"T1 \(channel 0\), T1ce \(channel 1\), T2 \(channel 2\), FLAIR \(channel 3\)"):
+        FOUR.subset(text)
+
+
+def test_a_misspelt_name_gets_a_suggestion():
+    with pytest.raises(ModalityError, match="Did you mean 'FLAIR'"):
+        FOUR.subset("FLIAR")
+
+
+@pytest.mark.parametrize("names", ALIASES)
+def test_every_alias_finds_every_spelling_of_its_sequence(names):
+    for own in names:
+        modalities = Modalities(("CT", own))
+        for typed in names:
+            assert modalities.channel(typed.upper()) == 1
+
+
+def test_no_alias_stands_for_two_sequences():
+    flat = [alias.lower() for names in ALIASES for alias in names]
+    assert len(set(flat)) == len(flat)
+
+
+def test_the_datasets_own_name_wins_over_an_alias():
+    modalities = Modalities(("t1gd", "t1c"))  # two aliases of one sequence
+    assert modalities.channel("t1c") == 1
+    with pytest.raises(ModalityError, match="fits several"):
+        modalities.channel("T1ce")
+
+
+def test_names_that_look_like_digits_are_names():
+    modalities = Modalities(("0", "1"))
+    assert modalities.subset("1").channels == (1,)
+    assert modalities.subset("01").channels == (1,)
+
+
+def test_channels_come_in_the_order_of_their_numbers():
+    channels = {str(i): f"m{i}" for i in reversed(range(12))}
+    assert Modalities.from_dataset_json({"channel_names": channels}).names == tuple(f"m{i}" for i in range(12))
+
+
+def test_repeated_names_get_their_channel():
+    modalities = Modalities.from_dataset_json({"channel_names": {"0": "MRI", "1": "CT", "2": "MRI"}})
+    assert modalities.names == ("MRI_0000", "CT", "MRI_0002")
+
+
+def test_the_old_key_of_dataset_json_is_read():
+    assert Modalities.from_dataset_json({"modality": {"0": "CT", "1": "PET"}}).names == ("CT", "PET")
+
+
+@pytest.mark.parametrize("dataset_json", [{}, {"channel_names": {}}])
+def test_a_dataset_without_names_is_refused(dataset_json):
+    with pytest.raises(ModalityError, match="channel_names"):
+        Modalities.from_dataset_json(dataset_json)
+
+
+@pytest.mark.parametrize("names", [(), ("T1",), ("T1", "T1")])
+def test_fewer_than_two_different_modalities_are_refused(names):
+    with pytest.raises(ModalityError):
+        Modalities(names)
+
+
+def test_a_subset_knows_what_it_has_and_lacks():
+    subset = FOUR.subset("T1ce,FLAIR")
+    assert subset.present == (False, True, False, True)
+    assert subset.names == ("T1ce", "FLAIR")
+    assert subset.absent_names == ("T1", "T2")
+    assert len(subset) == 2
+    assert FOUR.all.absent_names == ()
+
+
+def test_supersets():
+    assert FOUR.all.issuperset(FOUR.subset("T1"))
+    assert FOUR.subset("T1").issuperset(FOUR.subset("T1"))
+    assert not FOUR.subset("T1,T2").issuperset(FOUR.subset("T1,FLAIR"))
+
+
+def test_a_subset_of_another_length_is_refused():
+    with pytest.raises(ModalityError, match="3 flags for 4 channels"):
+        ModalitySubset(FOUR, (True, True, True))
+
+
+def test_channel_files_are_listed_as_nnunet_names_them():
+    assert FOUR.channel_files() == "_0000 T1, _0001 T1ce, _0002 T2, _0003 FLAIR"
+    assert FOUR.channel_files([False, True, False, True]) == "_0001 T1ce, _0003 FLAIR"
