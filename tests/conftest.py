@@ -17,6 +17,8 @@ from typing import Any
 
 # nnUNet_def_n_proc is read when nnunetv2 is imported. No loader processes: starting one takes longer than any test.
 os.environ.update(nnUNet_n_proc_DA="0", nnUNet_def_n_proc="1", nnUNet_compile="f", MPLBACKEND="Agg")
+# Threads that spin while they wait make a training forty times slower where another process needs the cores.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 for _variable in ("MSTKD_MODALITIES", "nnUNet_wandb_enabled", "nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
     os.environ.pop(_variable, None)
 
