@@ -22,9 +22,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 for _variable in ("MSTKD_MODALITIES", "nnUNet_wandb_enabled", "nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
     os.environ.pop(_variable, None)
 
-import numpy as np
-import pytest
-import torch
+import numpy as np  # noqa: E402 (after the environment is set)
+import pytest  # noqa: E402
+import torch  # noqa: E402
 
 CHECKOUT = Path(__file__).parents[1]
 OVERLAY = "nnunetv2.training.nnUNetTrainer.variants.mstkd"

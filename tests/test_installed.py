@@ -16,7 +16,7 @@ PACKAGE = Path(nnunetv2_mstkd.__file__).parent
 def source():
     """The package's folder in the checkout; the test is skipped where that is what has been imported."""
     source = Path(__file__).parents[1] / "nnunetv2_mstkd"
-    if PACKAGE == source:
+    if source == PACKAGE:
         reason = f"the tests run on the checkout, {source}, not on an installed wheel: pip install . and call `pytest`"
         if os.environ.get("CI") or os.environ.get("MSTKD_REQUIRE_INSTALLED"):
             pytest.fail(reason)

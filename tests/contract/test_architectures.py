@@ -9,13 +9,13 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from nnunetv2_mstkd.architectures import MSTKDNetwork, NetworkFeatures, StyleDiscriminator, TransformerSize
+from nnunetv2_mstkd.architectures import MSTKDNetwork, NetworkFeatures, StyleDiscriminator
 from nnunetv2_mstkd.errors import UnsupportedNetworkError
 
 PLANS = {
-    f"{axes}d-{'residual' if residual else 'plain'}-{stages}": {"axes": axes, "residual": residual, "num_stages": stages}
-    for axes, residual, stages in itertools.product((2, 3), (False, True), (3, 5))  # 3 to 8: on the meta device, below
-    if (axes, stages) != (3, 5) or not residual
+    f"{axes}d-{'residual' if residual else 'plain'}-{stages}": dict(axes=axes, residual=residual, num_stages=stages)
+    for axes, residual, stages in itertools.product((2, 3), (False, True), (3, 5))  # all of 3 to 8: on the meta device
+    if (axes, stages) != (3, 5) or not residual  # half a second a test
 }
 ANISOTROPIC = {
     "last-2x2x1": {"last_stride": (2, 2, 1)},
@@ -23,7 +23,7 @@ ANISOTROPIC = {
     "last-1x1x2": {"last_stride": (1, 1, 2)},
     "odd-grid": {"patch": (24, 40, 8)},
 }
-TINY = TransformerSize(width=8, heads=2, depth=4, feedforward=12)
+LAYERS = (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.Linear)
 
 
 @pytest.fixture(params=PLANS, ids=str)
@@ -46,7 +46,7 @@ def shapes(logits):
     return [tuple(scale.shape) for scale in logits] if isinstance(logits, list | tuple) else [tuple(logits.shape)]
 
 
-# --- The interface of the plan's network -------------------------------------------------------------------------------
+# --- The interface of the plan's network ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("deep_supervision", [False, True])
@@ -99,7 +99,8 @@ def test_every_weight_is_in_the_state_dict_once(plan):
     assert not [key for key in state if key.startswith("decoder.encoder.")]
     # dynamic-network-architectures registers each convolution under two names; the plain network's list is the measure
     own = {key for key in state if key.startswith(("encoder.", "decoder."))}
-    assert own == {key for key in plan.build().state_dict() if not key.startswith("decoder.encoder.")}
+    plains = {key for key in plan.build().state_dict() if not key.startswith("decoder.encoder.")}
+    assert own == plains
 
 
 def test_plain_encoder_and_decoder_weights_fit(plan):
@@ -141,16 +142,14 @@ def test_one_stage_is_refused(network_plan):
         build(network_plan(num_stages=1, patch=(8, 8, 8)))
 
 
-# --- Evaluation --------------------------------------------------------------------------------------------------------
+# --- Evaluation -------------------------------------------------------------------------------------------------------
 
 
 def test_evaluation_returns_logits_by_fused_attention(network, monkeypatch):
     network, plan = network
     fused, explicit = [], []
     attend, softmax = functional.scaled_dot_product_attention, torch.softmax
-    monkeypatch.setattr(
-        functional, "scaled_dot_product_attention", lambda *a, **k: fused.append(1) or attend(*a, **k)
-    )
+    monkeypatch.setattr(functional, "scaled_dot_product_attention", lambda *a, **k: fused.append(1) or attend(*a, **k))
     monkeypatch.setattr(torch, "softmax", lambda *a, **k: explicit.append(1) or softmax(*a, **k))
     with torch.no_grad():
         logits = network.eval()(plan.image())
@@ -188,7 +187,7 @@ def test_evaluation_keeps_no_distillation_tensors(network):
     assert attention == ()
 
 
-# --- Distillation ------------------------------------------------------------------------------------------------------
+# --- Distillation -----------------------------------------------------------------------------------------------------
 
 
 def test_features_are_shaped_as_the_stages(plan):
@@ -204,7 +203,7 @@ def test_features_are_shaped_as_the_stages(plan):
     for attention in features.attention:
         B, heads, N, _ = attention.shape
         assert (B, heads) == (len(image), network.transformer.blocks[0].heads)
-        assert N == network.transformer.positions.shape[2:].numel()
+        assert network.transformer.positions.shape[2:].numel() == N
         torch.testing.assert_close(attention.sum(-1), torch.ones(B, heads, N))
 
 
@@ -260,7 +259,7 @@ def test_discriminator_gives_one_score_a_sample_for_any_grid(axes):
         assert style.grad.abs().sum() > 0
 
 
-# --- Cost --------------------------------------------------------------------------------------------------------------
+# --- Cost -------------------------------------------------------------------------------------------------------------
 
 
 def count_outputs(network, image):
@@ -271,11 +270,12 @@ def count_outputs(network, image):
     counted = []
     resized = []
     for name, module in network.named_modules():
-        if isinstance(module, nn.Conv2d | nn.Conv3d | nn.ConvTranspose2d | nn.ConvTranspose3d | nn.Linear):
-            if ".tap_projections." not in name:
-                module.register_forward_hook(lambda module, args, output: counted.append(output[0].numel()))
+        if isinstance(module, LAYERS) and ".tap_projections." not in name:
+            module.register_forward_hook(lambda module, args, output: counted.append(output[0].numel()))
     if isinstance(network, MSTKDNetwork):
-        network.transformer.register_forward_hook(lambda m, args, output: resized.extend(f[0].numel() for f in output[0]))
+        network.transformer.register_forward_hook(
+            lambda module, args, output: resized.extend(feature[0].numel() for feature in output[0])
+        )
     network(image)
     return sum(counted) + sum(resized)
 

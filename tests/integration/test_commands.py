@@ -225,5 +225,6 @@ def test_a_channel_of_another_kind_ends_the_command(shell, model, images, tmp_pa
 
 def test_training_with_the_mask_variable_ends_the_command(shell):
     masked = shell.but(MSTKD_MODALITIES="T1ce")
-    output = masked.run("nnUNetv2_train", "901", "3d_fullres", "1", "-tr", TRAINER, "-p", PLANS, "-device", "cpu", fails=True)
+    arguments = ("901", "3d_fullres", "1", "-tr", TRAINER, "-p", PLANS, "-device", "cpu")
+    output = masked.run("nnUNetv2_train", *arguments, fails=True)
     assert "unset MSTKD_MODALITIES" in output

@@ -97,7 +97,7 @@ def test_a_fixed_subset_is_fixed_at_prediction(trained_model, make_dataset, pred
     expected = predict(model, files)
     assert np.array_equal(expected, predict(model, zero_filled(files, [0, 2], tmp_path)))
     assert np.array_equal(expected, predict(model, files, "T1,T1ce,FLAIR"))
-    with pytest.raises(ModalityError, match="asks for T1ce.*T1ce\\+FLAIR alone"):
+    with pytest.raises(ModalityError, match=r"asks for T1ce.*T1ce\+FLAIR alone"):
         predict(model, files, "T1ce")
 
 

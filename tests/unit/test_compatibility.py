@@ -31,7 +31,8 @@ def test_supported_versions_pass(installed, version):
 @pytest.mark.parametrize("version", ["1.7.1", "2.7.9", "2.9.0", "2.10", "3.0"])
 def test_other_versions_are_refused_with_the_line_that_mends_it(installed, version):
     installed(version)
-    with pytest.raises(UnsupportedNNUNetError, match=re.escape(f"nnunetv2 {version}. Mend: pip install 'nnunetv2>=2.8,<2.9'")):
+    message = f"nnunetv2 {version}. Mend: pip install 'nnunetv2>=2.8,<2.9'"
+    with pytest.raises(UnsupportedNNUNetError, match=re.escape(message)):
         compatibility.require_supported_nnunet()
 
 

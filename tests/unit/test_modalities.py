@@ -1,5 +1,7 @@
 """Modality names, aliases and subsets."""
 
+import re
+
 import pytest
 
 from nnunetv2_mstkd.errors import ModalityError
@@ -54,7 +56,8 @@ def test_a_user_may_type_names_aliases_or_digits(text, expected):
 
 @pytest.mark.parametrize("text", ["", " , ", "+", "0000", "010", "01010", "T1x", "T1,T1", "T1ce,t1gd", "2", "T1 T2"])
 def test_what_cannot_be_meant_is_refused_with_the_choices(text):
-    with pytest.raises(ModalityError, match=r"T1 \(channel 0\), T1ce \(channel 1\), T2 \(channel 2\), FLAIR \(channel 3\)"):
+    choices = "T1 (channel 0), T1ce (channel 1), T2 (channel 2), FLAIR (channel 3)"
+    with pytest.raises(ModalityError, match=re.escape(choices)):
         FOUR.subset(text)
 
 

@@ -84,7 +84,7 @@ def test_a_wrong_value_is_refused_and_named(name, value):
 
 
 def test_another_optimiser_needs_a_learning_rate_of_its_own():
-    with pytest.raises(SettingsError, match="'Adam'.*initial_lr"):
+    with pytest.raises(SettingsError, match=r"'Adam'.*initial_lr"):
         from_section({"optimizer": "Adam"})
     assert from_section({"optimizer": "Adam", "initial_lr": 1e-4}).initial_lr == 1e-4
 

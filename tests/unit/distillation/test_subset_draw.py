@@ -117,7 +117,12 @@ def test_seeded_numbers_leave_the_generator_as_it_was():
 
 def test_seeded_numbers_put_the_generator_back_after_an_error():
     state = torch.get_rng_state()
-    with pytest.raises(InterruptedError), seeded_rng(torch.device("cpu"), 0):
-        torch.rand(1)
-        raise InterruptedError
+
+    def fail():
+        with seeded_rng(torch.device("cpu"), 0):
+            torch.rand(1)
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        fail()
     assert torch.equal(torch.get_rng_state(), state)

@@ -158,5 +158,5 @@ def test_another_run_is_refused_with_both_sides(changes, theirs, ours):
 
 
 def test_a_stock_checkpoint_is_refused():
-    with pytest.raises(CheckpointError, match="'nnUNetTrainer'.*'nnUNetTrainerMSTKD'"):
+    with pytest.raises(CheckpointError, match=r"'nnUNetTrainer'.*'nnUNetTrainerMSTKD'"):
         require_same_run({"trainer_name": "nnUNetTrainer"}, "latest.pth", "nnUNetTrainerMSTKD", init_args())
