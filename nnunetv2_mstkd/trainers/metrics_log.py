@@ -67,5 +67,8 @@ class MetricsLog:
 def _written_whole(file: Path) -> Iterator[Path]:
     """Yield a path to write to, which then takes the file's place."""
     temporary = file.with_name(f".{file.name}.partial")
-    yield temporary
-    os.replace(temporary, file)
+    try:
+        yield temporary
+        os.replace(temporary, file)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -17,6 +17,9 @@ class _PlanWeightsFirst(OrderedDict[str, Any]):
     def items(self) -> Any:
         return [(name, self[name]) for name in self if name.startswith(("encoder.", "decoder."))]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return OrderedDict, ([(name, self[name]) for name in self],)  # pickled whole: pickle too walks items()
+
 
 class PretrainedStart:
     """Accept pretrained weights between initialisation and the first epoch.
