@@ -115,7 +115,7 @@ class MultiScaleTransformer(nn.Module):
         return embedded + _resize(self.positions, embedded.shape[2:])
 
     def num_activations(self, grids: Sequence[Sequence[int]]) -> int:
-        """Return how many numbers the layers put out for these stage grids, one sample; taps as they are interpolated."""
+        """Return how many numbers the layers put out for these stage grids, one sample; taps at their stages."""
         tokens = math.prod(math.ceil(g / p) for g, p in zip(grids[-1], self.patch, strict=True))
         per_block = sum(layer.out_features for layer in self.blocks[0].modules() if isinstance(layer, nn.Linear))
         taps = sum(self.stage_features[stage] * math.prod(grids[stage]) for stage in self.stages)
