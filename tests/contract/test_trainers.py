@@ -415,6 +415,28 @@ LACKS = {
 
 
 @pytest.mark.slow
+def test_record_goes_to_the_loggers_that_nnunet_has_switched_on(make_trainer, no_figures):
+    class Recorder:  # has what nnU-Net's Weights & Biases logger has
+        def __init__(self):
+            self.logged = {}
+
+        def log(self, key, value, step):
+            self.logged[key, step] = value
+
+        def log_summary(self, key, value): ...
+
+        def update_config(self, config): ...
+
+    trainer = make_trainer("nnUNetTrainerMSTKD_1epoch")
+    recorder = Recorder()
+    trainer.logger.loggers.append(recorder)
+    trainer.run_training()
+    (record,) = rows(trainer)
+    for name in set(record) - {"epoch"}:
+        assert recorder.logged[f"mstkd/{name}", 0] == float(record[name])
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DISTILLING)
 def test_every_term_weight_and_gradient_is_recorded(make_trainer, name):
     trainer = make_trainer(f"{name}_1epoch")
