@@ -127,7 +127,7 @@ class Modalities:
             ModalityError: if a name is unknown or doubled, the subset is empty, or the 0/1 string has another length.
         """
         tokens = [token.strip() for token in re.split(r"[,+]", text) if token.strip()]
-        if len(tokens) == 1 and re.fullmatch("[01]+", tokens[0]) and tokens[0] not in self.names:
+        if len(tokens) == 1 and re.fullmatch("[0-9]+", tokens[0]) and tokens[0] not in self.names:
             return self._subset_from_bits(tokens[0])
         channels = [self.channel(token) for token in tokens]
         if not channels:
@@ -137,6 +137,8 @@ class Modalities:
         return ModalitySubset(self, tuple(i in channels for i in range(len(self))))
 
     def _subset_from_bits(self, bits: str) -> "ModalitySubset":
+        if set(bits) - set("01"):
+            raise ModalityError(f"{bits!r} has digits other than 0 and 1. {self.choices}")
         if len(bits) != len(self):
             raise ModalityError(f"{bits!r} has {len(bits)} digits, but there are {len(self)} channels. {self.choices}")
         if "1" not in bits:

@@ -95,14 +95,15 @@ class MSTKDNetwork(nn.Module):
         content: Tensor | None = None
         if self.transformer is not None:
             multiscale, attention = self.transformer(encoded, return_features and return_attention)
-            for stage, feature in zip(self.transformer.stages, multiscale, strict=True):
-                skips[stage] = encoded[stage] + feature
+            for tap, stage in enumerate(self.transformer.stages):
+                skips[stage] = encoded[stage] + multiscale[tap]
         if self.fusion is not None:
             skips[-1], style, content = self.fusion(encoded[-2], encoded[-1], skips[-1])
-        logits = self.decoder(skips)
         if not return_features:
-            return logits
-        return NetworkFeatures(logits, encoded[-1], multiscale, attention, style, content)
+            # the decoder needs the skips alone; what distillation would compare must not outlive this point
+            del encoded, multiscale, style, content
+            return self.decoder(skips)
+        return NetworkFeatures(self.decoder(skips), encoded[-1], multiscale, attention, style, content)
 
     def compute_conv_feature_map_size(self, input_size: Sequence[int]) -> int:
         """Return nnU-Net's measure of activation memory: how many numbers the layers put out for one such image."""

@@ -41,7 +41,7 @@ class TransformerBlock(nn.Module):
         query, key, value = projected.permute(2, 0, 3, 1, 4).unbind(0)  # (B, heads, N, width / heads) each
         attention = None
         if return_attention:
-            attention = torch.softmax(query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5, dim=-1)
+            attention = torch.softmax((query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1), dim=-1)
             attended = attention.to(value.dtype) @ value
         else:
             attended = functional.scaled_dot_product_attention(query, key, value)

@@ -166,13 +166,14 @@ def settings_from_plans(defaults: SettingsT, plans: Mapping[str, Any]) -> Settin
     section = plans.get(SECTION, {})
     if not isinstance(section, Mapping):
         raise SettingsError(f"The plans' section {SECTION!r} must be a mapping of settings; given: {section!r}")
-    unknown = [name for name in section if name not in _KNOWN and name != CHANNEL_NAMES]
+    own = {field.name for field in fields(defaults)}
+    known = _KNOWN | own  # a user's trainer may bring settings of its own
+    unknown = [name for name in section if name not in known and name != CHANNEL_NAMES]
     if unknown:
-        close = difflib.get_close_matches(unknown[0], _KNOWN, n=1)
+        close = difflib.get_close_matches(unknown[0], known, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         where = f"in the plans' section {SECTION!r}"
-        raise SettingsError(f"Unknown setting {unknown[0]!r} {where}.{hint} Known: {sorted(_KNOWN)}")
-    own = {field.name for field in fields(defaults)}
+        raise SettingsError(f"Unknown setting {unknown[0]!r} {where}.{hint} Known: {sorted(known)}")
     given = {name: value for name, value in section.items() if name in own}
     return type(defaults)(**{**asdict(defaults), **given})
 

@@ -6,6 +6,7 @@ what an uninterrupted one would have drawn.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -33,9 +34,17 @@ def cycle_subset_codes(
     modalities: Modalities, batch_size: int, *, iteration: int, rank: int = 0, world_size: int = 1
 ) -> np.ndarray:
     """Return the subsets of one validation step: all of them in turn, in canonical order, the same in every epoch."""
-    codes = [sum(1 << channel for channel in subset.channels) for subset in modalities.subsets()]
+    codes = _canonical_codes(modalities)
     first = (iteration * world_size + rank) * batch_size
-    return np.array([codes[(first + sample) % len(codes)] for sample in range(batch_size)], dtype=np.int64)
+    places = np.arange(first, first + batch_size)
+    # Each round starts one later: nnU-Net forces foreground into the last places of a batch, and without the shift a
+    # batch size that divides the number of subsets would give these places to the same subsets always.
+    return codes[(places + places // len(codes)) % len(codes)]
+
+
+@lru_cache(maxsize=8)
+def _canonical_codes(modalities: Modalities) -> np.ndarray:
+    return np.array([sum(1 << channel for channel in s.channels) for s in modalities.subsets()], dtype=np.int64)
 
 
 def modality_mask_from_codes(codes: np.ndarray, num_modalities: int) -> Tensor:

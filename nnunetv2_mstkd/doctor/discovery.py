@@ -62,7 +62,7 @@ def check_preprocessor(installation: Installation) -> Iterator[Finding]:
         yield Finding(PREPROCESSOR, "ok", "found by nnU-Net: it checks the channel files of each case by name")
         return
     detail = "not found by nnU-Net: channel files are checked by their count alone, not by name"
-    mend = "pip install .  (in the checkout, without -e)" if installation.is_checkout else REINSTALL
+    mend = "pip install .  # in the checkout, without -e" if installation.is_checkout else REINSTALL
     yield Finding(PREPROCESSOR, "warning", detail, mend)
 
 
@@ -87,7 +87,7 @@ def _check_trainer(name: str, installation: Installation) -> Finding:
 
 def _report_failure(name: str, error: Exception) -> Finding:
     detail = f"cannot be loaded ({type(error).__name__}: {error})"
-    return Finding(name, "problem", detail, f"pip check  (then mend what the message names, or {REINSTALL})")
+    return Finding(name, "problem", detail, f"pip check  # then mend what the message names, or: {REINSTALL}")
 
 
 def _external_folders() -> list[Path]:
@@ -98,7 +98,7 @@ def _check_external_folders() -> Iterator[Finding]:
     for folder in _external_folders():
         if not folder.is_dir():
             detail = f"names a folder that does not exist: {folder}"
-            yield Finding(EXTERNAL, "warning", detail, f"unset {EXTERNAL}  (or name an existing folder)")
+            yield Finding(EXTERNAL, "warning", detail, f"unset {EXTERNAL}  # or name an existing folder")
 
 
 def _why_no_overlay(installation: Installation) -> str:

@@ -9,7 +9,7 @@ from nnunetv2_mstkd.compatibility import supported_range
 from nnunetv2_mstkd.doctor.finding import Finding
 from nnunetv2_mstkd.doctor.installation import DISTRIBUTION, Installation, source_folder
 
-REINSTALL = f"pip install --force-reinstall --no-deps {DISTRIBUTION}  (or the path of its wheel or source)"
+REINSTALL = "pip install --force-reinstall --no-deps .  # in the folder of our source"
 
 
 def check_nnunet(installation: Installation) -> Iterator[Finding]:

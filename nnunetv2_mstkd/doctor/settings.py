@@ -55,7 +55,7 @@ def _check_augmentation_processes(value: str) -> Finding:
         return Finding(AUGMENTATION_PROCESSES, "problem", f"{value!r} is no number: nnU-Net cannot start", mend)
     if int(value) == 0:
         detail = "0 is fine for training, but planning fails with it"
-        return Finding(AUGMENTATION_PROCESSES, "warning", detail, f"{mend}  (before nnUNetv2_plan_and_preprocess)")
+        return Finding(AUGMENTATION_PROCESSES, "warning", detail, f"{mend}  # before nnUNetv2_plan_and_preprocess")
     return Finding(AUGMENTATION_PROCESSES, "ok", value)
 
 

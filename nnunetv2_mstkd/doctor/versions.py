@@ -28,7 +28,7 @@ def check_copies(_installation: Installation) -> Iterator[Finding]:
             listed = ", ".join(map(str, folders))
             detail = f"installed {len(folders)} times, the first one is used: {listed}"
             yield Finding(
-                f"{name} copies", "problem", detail, f"pip uninstall {name}  (until none is left, then install)"
+                f"{name} copies", "problem", detail, f"pip uninstall {name}  # until none is left, then install"
             )
 
 

@@ -7,7 +7,11 @@ from nnunetv2_mstkd.losses._scores import check_scores, cross_entropy_with_full
 
 
 def adversarial_discriminator(
-    teacher_scores: Tensor, student_scores: Tensor, *, sample_weights: Tensor | None = None
+    teacher_scores: Tensor,
+    student_scores: Tensor,
+    *,
+    sample_weights: Tensor | None = None,
+    detach_teacher: bool = True,
 ) -> Tensor:
     """Return the cross entropy of the teacher's scores against "full" plus the student's against "missing".
 
@@ -19,6 +23,8 @@ def adversarial_discriminator(
         student_scores: float, one per sample too.
         sample_weights: (B,), the factor of each sample's "missing" part; None for ones. Give 0 where the student sees
             all modalities: its style is not a missing one.
+        detach_teacher: without effect: the scores' gradient is the discriminator's own, and the styles are detached
+            already; here so that all losses are called alike.
 
     Returns:
         float scalar > 0, mean over batch; 2 log 2 at scores of 0.

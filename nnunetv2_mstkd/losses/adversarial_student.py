@@ -6,7 +6,9 @@ from nnunetv2_mstkd.losses._reduction import batch_mean
 from nnunetv2_mstkd.losses._scores import check_scores, cross_entropy_with_full
 
 
-def adversarial_student(student_scores: Tensor, *, sample_weights: Tensor | None = None) -> Tensor:
+def adversarial_student(
+    student_scores: Tensor, *, sample_weights: Tensor | None = None, detach_teacher: bool = True
+) -> Tensor:
     """Return the cross entropy of the discriminator's scores of the student's style against "full".
 
     It falls as the style of an incomplete input gets to look complete. It works on scores, so that there is no teacher
@@ -15,6 +17,7 @@ def adversarial_student(student_scores: Tensor, *, sample_weights: Tensor | None
     Args:
         student_scores: float (B,) or (B, 1). Raw scores of the discriminator: > 0 means "all modalities present".
         sample_weights: (B,), the factor of each sample; None for ones.
+        detach_teacher: without effect, as no teacher takes part; here so that all losses are called alike.
 
     Returns:
         float scalar > 0, mean over batch; log 2 at scores of 0.

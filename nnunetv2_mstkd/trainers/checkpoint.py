@@ -23,15 +23,28 @@ TRAINING_STATE = "training_state"
 _STUDENT_ONLY = ("checkpoint_best.pth", "checkpoint_final.pth")
 
 
-def write_checkpoint(filename: str, checkpoint: Mapping[str, Any], training_state: Mapping[str, Any]) -> None:
-    """Write a checkpoint, its training state in it or beside it as the module's docstring says."""
+def write_checkpoint(filename: str, checkpoint: Mapping[str, Any], training_state: Mapping[str, Any] | None) -> None:
+    """Write a checkpoint, its training state (if there is one) in it or beside it as the module's docstring says."""
     path = Path(filename)
     if path.name not in _STUDENT_ONLY:
         save_atomically({**checkpoint, TRAINING_STATE: training_state}, path)
         return
-    if path.name == "checkpoint_final.pth":
+    if path.name == "checkpoint_final.pth" and training_state is not None:
         save_atomically(dict(training_state), training_state_file(path))  # first: the checkpoint is what counts
     save_atomically(dict(checkpoint), path)
+
+
+def set_earlier_run_aside(folder: Path) -> list[str]:
+    """Rename what an earlier run in this folder would be continued from, and return the names.
+
+    nnU-Net's `--c` prefers a checkpoint_final: one of an earlier run would win over the latest of a killed new one.
+    """
+    final = "checkpoint_final.pth"
+    names = (final, training_state_file(Path(final)).name, "checkpoint_latest.pth", "checkpoint_best.pth")
+    found = [name for name in names if (folder / name).is_file()]
+    for name in found:
+        os.replace(folder / name, folder / f"previous_{name}")
+    return found
 
 
 def read_checkpoint(filename: str, device: torch.device) -> tuple[dict[str, Any], dict[str, Any] | None]:
@@ -71,9 +84,15 @@ def save_atomically(payload: Mapping[str, Any], path: Path) -> None:
 
 
 def require_same_run(
-    checkpoint: Mapping[str, Any], filename: str, trainer_name: str, init_args: Mapping[str, Any]
+    checkpoint: Mapping[str, Any],
+    filename: str,
+    trainer_name: str,
+    init_args: Mapping[str, Any],
+    default_settings: Mapping[str, Any],
 ) -> None:
     """Check that a checkpoint was written by this trainer with these plans.
+
+    Settings that the checkpoint does not know yet are taken to have had their default.
 
     Raises:
         CheckpointError: if not; the message shows both sides.
@@ -85,7 +104,10 @@ def require_same_run(
         "dataset": (_plans(theirs).get("dataset_name"), _plans(init_args).get("dataset_name")),
         "configuration": (theirs.get("configuration"), init_args.get("configuration")),
         "planned configuration": (_configuration(theirs), _configuration(init_args)),
-        f"plans section {SECTION!r}": (_plans(theirs).get(SECTION), _plans(init_args).get(SECTION)),
+        f"plans section {SECTION!r}": (
+            {**default_settings, **_plans(theirs).get(SECTION, {})},
+            {**default_settings, **_plans(init_args).get(SECTION, {})},
+        ),
     }
     for what, (stored, current) in pairs.items():
         if stored != current:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -32,7 +33,12 @@ from nnunetv2_mstkd.inference.environment import refuse_during_training, subset_
 from nnunetv2_mstkd.inference.input_guard import guard_input
 from nnunetv2_mstkd.inference.preprocessor import check_channel_files_of
 from nnunetv2_mstkd.modalities import Modalities, ModalitySubset
-from nnunetv2_mstkd.trainers.checkpoint import read_checkpoint, require_same_run, write_checkpoint
+from nnunetv2_mstkd.trainers.checkpoint import (
+    read_checkpoint,
+    require_same_run,
+    set_earlier_run_aside,
+    write_checkpoint,
+)
 from nnunetv2_mstkd.trainers.unwrap import unwrap
 
 # first entries of the entropy of seeded_rng, so that no two uses of the seed share a stream
@@ -71,6 +77,7 @@ class SubsetTrainer(nnUNetTrainer):
         if ignored := passed_over_settings(settings, plans):
             self.print_to_log_file(f"Settings in the plans that {self.__class__.__name__} does not have: {ignored}")
         self.plans_manager.plans[SECTION] = plans_section(settings, modalities)
+        self.logger.update_config({SECTION: self.plans_manager.plans[SECTION]})
         self.iteration = 0  # within the epoch, of training or validation
         self.has_training_state = True
 
@@ -164,7 +171,10 @@ class SubsetTrainer(nnUNetTrainer):
                 f"Cannot continue at epoch {self.current_epoch}: the checkpoint holds the student only. Continue from "
                 f"checkpoint_latest.pth, or start anew without --c."
             )
-        _refuse_mixed_folds(Path(self.output_folder), self.plans_manager.plans[SECTION])
+        folder, defaults = Path(self.output_folder), asdict(self.default_settings)
+        _refuse_mixed_folds(folder, self.plans_manager.plans[SECTION], defaults)
+        if self.current_epoch == 0 and self.local_rank == 0 and (found := set_earlier_run_aside(folder)):
+            self.print_to_log_file(f"Checkpoints of an earlier run are renamed to previous_*: {found}")
         self.save_every = min(self.save_every, max(1, self.num_epochs // 10))
         super().on_train_start()
 
@@ -248,7 +258,8 @@ class SubsetTrainer(nnUNetTrainer):
             "trainer_name": self.__class__.__name__,
             "inference_allowed_mirroring_axes": self.inference_allowed_mirroring_axes,
         }
-        write_checkpoint(filename, checkpoint, self.training_state())
+        # a run continued without training state has none to save: what it holds is random
+        write_checkpoint(filename, checkpoint, self.training_state() if self.has_training_state else None)
 
     def load_checkpoint(self, filename_or_checkpoint: str) -> None:
         """Load a checkpoint of this trainer and these plans, to continue or to validate.
@@ -257,18 +268,25 @@ class SubsetTrainer(nnUNetTrainer):
             CheckpointError: if it is damaged, or of another trainer, plan or settings.
         """
         checkpoint, state = read_checkpoint(filename_or_checkpoint, self.device)
-        require_same_run(checkpoint, filename_or_checkpoint, self.__class__.__name__, self.my_init_kwargs)
+        defaults = asdict(self.default_settings)
+        require_same_run(checkpoint, filename_or_checkpoint, self.__class__.__name__, self.my_init_kwargs, defaults)
         if not self.was_initialized:
             self.initialize()
         self.load_weights(checkpoint["network_weights"])
         self.my_init_kwargs = checkpoint["init_args"]
         self.current_epoch = checkpoint["current_epoch"]
         self.logger.load_checkpoint(checkpoint["logging"])
-        self._best_ema = checkpoint["_best_ema"]
+        self._best_ema = _best_ema(checkpoint)
         self.inference_allowed_mirroring_axes = checkpoint["inference_allowed_mirroring_axes"]
         self.has_training_state = state is not None
         if state is not None:
             self.load_training_state(state)
+
+
+def _best_ema(checkpoint: Mapping[str, Any]) -> float | None:
+    """Return the best EMA Dice so far; nnU-Net writes checkpoint_latest before it updates its own record of it."""
+    known = [value for value in (checkpoint["_best_ema"], *checkpoint["logging"]["ema_fg_dice"]) if value is not None]
+    return float(np.nanmax(known)) if known else None
 
 
 def _refuse_cascade(plans: dict, configuration: str) -> None:
@@ -280,15 +298,18 @@ def _refuse_cascade(plans: dict, configuration: str) -> None:
         )
 
 
-def _refuse_mixed_folds(fold_folder: Path, section: dict) -> None:
-    """Refuse to train a fold with other settings than the folds beside it: they share one plans.json."""
+def _refuse_mixed_folds(fold_folder: Path, section: dict, default_settings: dict) -> None:
+    """Refuse to train a fold with other settings than the folds beside it: they share one plans.json.
+
+    Settings that the stored plans do not know yet are taken to have had their default.
+    """
     plans_file = fold_folder.parent / "plans.json"
     others = [f for f in fold_folder.parent.glob("fold_*/checkpoint_*.pth") if f.parent != fold_folder]
     if not others or not plans_file.is_file():
         return
-    stored = load_json(os.fspath(plans_file)).get(SECTION)
+    stored = {**default_settings, **load_json(os.fspath(plans_file)).get(SECTION, {})}
     if stored != section:
-        differing = {key: (stored or {}).get(key) for key in section if (stored or {}).get(key) != section[key]}
+        differing = {key: stored.get(key) for key in section if stored.get(key) != section[key]}
         raise SettingsError(
             f"{others[0].parent.name} of this model was trained with {differing}, this fold would be with "
             f"{ {key: section[key] for key in differing} }; both share {plans_file}. Use a plans name of its own for "

@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import weakref
 
 import pytest
 import torch
@@ -176,18 +177,33 @@ def test_evaluation_is_deterministic_and_training_is_not(network):
         assert not torch.equal(network(image), network(image))
 
 
+@torch.inference_mode()
 def test_evaluation_keeps_no_distillation_tensors(network):
-    network, plan = network
-    outputs = []
-    for part in (network.transformer, network.fusion):
-        part.register_forward_hook(lambda module, args, output: outputs.append(output))
-    with torch.no_grad():
-        network.eval()(plan.image())
-    (_, attention), _ = outputs
-    assert attention == ()
+    net, plan = network
+    net.eval()
+    taps = []
+    alive = []
+    for projection in net.transformer.tap_projections:
+        projection.register_forward_hook(lambda module, args, output: taps.append(weakref.ref(output)))
+    net.fusion.style_projection.register_forward_hook(lambda module, args, output: taps.append(weakref.ref(output)))
+    net.decoder.register_forward_pre_hook(lambda module, args: alive.extend(tap() for tap in taps))
+    net(plan.image(batch=1))
+    assert alive == [None] * 5  # four taps and the style are gone when the decoder starts
 
 
-# --- Distillation -----------------------------------------------------------------------------------------------------
+@pytest.mark.slow
+def test_compile_traces_one_graph_with_and_without_features(network):
+    net, plan = network
+    traced = torch.compile(net, backend="eager", fullgraph=True)  # fullgraph: a graph break is an error
+    image = plan.image()
+    torch.manual_seed(0)
+    compiled = traced(image, True, True)
+    torch.manual_seed(0)
+    expected = net(image, True, True)
+    assert isinstance(compiled, NetworkFeatures)
+    torch.testing.assert_close(compiled.logits, expected.logits)
+    net.eval()
+    torch.testing.assert_close(traced(image), net(image))
 
 
 def test_features_are_shaped_as_the_stages(plan):

@@ -2,6 +2,7 @@
 
 import copy
 import csv
+import dataclasses
 import json
 import math
 import pickle
@@ -318,7 +319,8 @@ def test_validation_takes_each_subset_in_turn(make_trainer):
     for trainer.iteration in range(15):
         seen += [tuple(row) for row in trainer.validation_mask(2).tolist()]
     subsets = [subset.present for subset in trainer.modalities.subsets()]
-    assert seen == subsets * 2  # 15 iterations of 2 samples
+    # 15 iterations of 2 samples: two rounds, the second one place later
+    assert seen == [*subsets, *subsets[1:], subsets[0]]
 
 
 @pytest.mark.parametrize("name", ["nnUNetTrainerMSTKD", "nnUNetTrainerModalityDropout"])
@@ -637,3 +639,59 @@ def test_after_the_start_the_state_dict_is_an_ordinary_one(make_trainer, tmp_pat
     teacher = copy.deepcopy(dict(trainer.teacher.state_dict()))
     trainer.network.load_state_dict({key: torch.zeros_like(value) for key, value in weights.items()})
     assert_equal_weights(teacher, dict(trainer.teacher.state_dict()))  # no longer follows
+
+
+@pytest.mark.slow
+def test_a_new_run_sets_the_checkpoints_of_an_earlier_one_aside(make_trainer, no_figures):
+    make_trainer("nnUNetTrainerMSTKD_1epoch").run_training()
+    again = make_trainer("nnUNetTrainerMSTKD_1epoch")
+    folder = Path(again.output_folder)
+    earlier = (folder / "checkpoint_final.pth").read_bytes()
+    again.on_train_start()
+    # nnU-Net's --c would take a checkpoint_final or checkpoint_best before it starts anew
+    assert not list(folder.glob("checkpoint_*.pth"))
+    assert (folder / "previous_checkpoint_final.pth").read_bytes() == earlier
+
+
+@pytest.mark.slow
+def test_a_finished_run_without_training_state_saves_no_random_one(make_trainer, no_figures):
+    trainer = make_trainer("nnUNetTrainerMSTKD_1epoch")
+    trainer.run_training()
+    folder = Path(trainer.output_folder)
+    state_file = folder / "checkpoint_final_training_state.pth"
+    assert state_file.is_file()
+    state_file.unlink()
+    continued = make_trainer("nnUNetTrainerMSTKD_1epoch", continue_training=True)
+    continued.load_checkpoint(str(folder / "checkpoint_final.pth"))
+    continued.run_training()
+    assert not state_file.exists()
+    assert_equal_weights(load(trainer, "checkpoint_final.pth")["network_weights"], trainer.network.state_dict())
+
+
+def test_a_users_trainer_may_bring_settings_of_its_own(find_trainer, make_trainer):
+    parent = find_trainer("nnUNetTrainerMSTKD")
+
+    @dataclasses.dataclass(frozen=True)
+    class OwnSettings(type(parent.default_settings)):
+        own: float = 1.0
+
+    class nnUNetTrainerOwn(parent):
+        default_settings = OwnSettings()
+
+    trainer = make_trainer(nnUNetTrainerOwn, settings={"own": 2.0})
+    assert trainer.settings.own == 2.0
+    trainer.initialize()  # reads the stored section again
+
+
+@pytest.mark.slow
+def test_the_best_ema_dice_survives_a_continuation(make_trainer, no_figures):
+    trainer = make_trainer("nnUNetTrainerMSTKD_1epoch")
+    trainer.run_training()
+    file = Path(trainer.output_folder) / "checkpoint_final.pth"
+    checkpoint = load(trainer, "checkpoint_final.pth")
+    checkpoint["_best_ema"] = None  # nnU-Net's own record is an epoch late in checkpoint_latest
+    checkpoint["logging"]["ema_fg_dice"] = [0.25, 0.75, 0.5]
+    torch.save(checkpoint, file)
+    continued = make_trainer("nnUNetTrainerMSTKD_1epoch", continue_training=True)
+    continued.load_checkpoint(str(file))
+    assert continued._best_ema == 0.75

@@ -65,6 +65,14 @@ def test_validation_covers_all_subsets_alike(world_size, batch_size):
     assert set(counts[1:]) == {per_iteration}
 
 
+@pytest.mark.parametrize("batch_size", [3, 5, 6, 15])
+def test_validation_takes_each_subset_to_each_place_of_a_batch(batch_size):
+    # nnU-Net forces foreground into the last places of a batch: no subset may be bound to one of them
+    rounds = [cycle_subset_codes(FOUR, batch_size, iteration=i) for i in range(15 * 15)]
+    for place in range(batch_size):
+        assert set(np.stack(rounds)[:, place]) == set(range(1, 16))
+
+
 def test_ranks_validate_on_different_subsets():
     first, second = (cycle_subset_codes(FOUR, 3, iteration=2, rank=rank, world_size=2) for rank in range(2))
     assert not set(first) & set(second)

@@ -132,9 +132,20 @@ def init_args(**changes):
     return {"plans": {**plans, **changes}, "configuration": configuration}
 
 
+def test_a_setting_newer_than_the_checkpoint_counts_as_its_default():
+    older, newer = init_args(), init_args()
+    section = newer["plans"].setdefault("mstkd", {})
+    older["plans"]["mstkd"] = dict(section)
+    section["new"] = 1
+    checkpoint = {"trainer_name": "nnUNetTrainerMSTKD", "init_args": older}
+    require_same_run(checkpoint, "checkpoint_latest.pth", "nnUNetTrainerMSTKD", newer, {"new": 1})
+    with pytest.raises(CheckpointError, match="new"):
+        require_same_run(checkpoint, "checkpoint_latest.pth", "nnUNetTrainerMSTKD", newer, {"new": 2})
+
+
 def test_the_same_run_passes():
     checkpoint = {"trainer_name": "nnUNetTrainerMSTKD", "init_args": init_args()}
-    require_same_run(checkpoint, "checkpoint_latest.pth", "nnUNetTrainerMSTKD", init_args())
+    require_same_run(checkpoint, "checkpoint_latest.pth", "nnUNetTrainerMSTKD", init_args(), {})
 
 
 @pytest.mark.parametrize(
@@ -150,7 +161,7 @@ def test_the_same_run_passes():
 def test_another_run_is_refused_with_both_sides(changes, theirs, ours):
     checkpoint = {"trainer_name": "nnUNetTrainerMSTKD", "init_args": init_args(**changes)}
     with pytest.raises(CheckpointError) as raised:
-        require_same_run(checkpoint, "latest.pth", "nnUNetTrainerMSTKD", init_args())
+        require_same_run(checkpoint, "latest.pth", "nnUNetTrainerMSTKD", init_args(), {})
     message = str(raised.value)
     assert message.index(theirs) < message.rindex(ours)
     assert "latest.pth" in message
@@ -159,4 +170,4 @@ def test_another_run_is_refused_with_both_sides(changes, theirs, ours):
 
 def test_a_stock_checkpoint_is_refused():
     with pytest.raises(CheckpointError, match=r"'nnUNetTrainer'.*'nnUNetTrainerMSTKD'"):
-        require_same_run({"trainer_name": "nnUNetTrainer"}, "latest.pth", "nnUNetTrainerMSTKD", init_args())
+        require_same_run({"trainer_name": "nnUNetTrainer"}, "latest.pth", "nnUNetTrainerMSTKD", init_args(), {})
