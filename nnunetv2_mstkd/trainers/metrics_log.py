@@ -50,8 +50,11 @@ class MetricsLog:
         from matplotlib import pyplot as plt  # nnU-Net's logger has set the backend
 
         with plt.style.context("default"):  # nnU-Net sets seaborn's style, with letters for a far larger figure
-            figure, axes = plt.subplots(len(PANELS), 1, figsize=(9, 3.5 * len(PANELS)), layout="constrained")
-            for axis, (title, (prefixes, scale)) in zip(axes, PANELS.items(), strict=True):
+            shown = {title: panel for title, panel in PANELS.items() if any(c.startswith(panel[0]) for c in columns)}
+            figure, grid = plt.subplots(
+                len(shown), 1, figsize=(9, 3.5 * len(shown)), layout="constrained", squeeze=False
+            )
+            for axis, (title, (prefixes, scale)) in zip(grid[:, 0], shown.items(), strict=True):
                 names = [column for column in columns if column.startswith(prefixes)]
                 for i, name in enumerate(names):
                     points = [(row["epoch"], row[name]) for row in self.rows if name in row]

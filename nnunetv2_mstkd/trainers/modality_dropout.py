@@ -9,10 +9,10 @@ from nnunetv2_mstkd.distillation.subset_draw import mask_modalities
 from nnunetv2_mstkd.errors import ModalityError
 from nnunetv2_mstkd.inference.environment import MODALITIES_VARIABLE
 from nnunetv2_mstkd.modalities import Modalities, ModalitySubset
-from nnunetv2_mstkd.trainers.subset_trainer import SubsetTrainer
+from nnunetv2_mstkd.trainers.recording_trainer import RecordingTrainer
 
 
-class nnUNetTrainerModalityDropout(SubsetTrainer):
+class nnUNetTrainerModalityDropout(RecordingTrainer):
     """nnU-Net's own network and training; each sample of a batch sees a random subset of the modalities.
 
     With the setting `fixed_subset` it is the dedicated nnU-Net of that subset, the field's upper reference: the other
@@ -54,7 +54,7 @@ class nnUNetTrainerModalityDropout(SubsetTrainer):
         result = super().train_step({**batch, "data": masked})
         self.require_finite({"segmentation": float(result["loss"])}, batch)
         self.iteration += 1
-        return result
+        return {**result, "loss_segmentation": result["loss"]}
 
 
 def fixed_subset(settings: SubsetSettings, modalities: Modalities) -> ModalitySubset | None:

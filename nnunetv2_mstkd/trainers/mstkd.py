@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
-from torch import GradScaler, Tensor, distributed, nn
+from torch import GradScaler, Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from nnunetv2_mstkd.architectures import MSTKDNetwork, NetworkFeatures, StyleDiscriminator
@@ -27,16 +26,15 @@ from nnunetv2_mstkd.distillation.step import (
 )
 from nnunetv2_mstkd.distillation.subset_draw import mask_modalities, seeded_rng
 from nnunetv2_mstkd.losses import sigmoid_ramp_up
-from nnunetv2_mstkd.trainers.full_modality_dice import mean_foreground_dice, prefixed_counts
-from nnunetv2_mstkd.trainers.metrics_log import MetricsLog
 from nnunetv2_mstkd.trainers.optimizer import build_optimizer, optimize
 from nnunetv2_mstkd.trainers.pretrained import PretrainedStart
+from nnunetv2_mstkd.trainers.recording_trainer import RecordingTrainer
 from nnunetv2_mstkd.trainers.style_adversary import StyleAdversary
-from nnunetv2_mstkd.trainers.subset_trainer import STEP, SubsetTrainer
+from nnunetv2_mstkd.trainers.subset_trainer import STEP
 from nnunetv2_mstkd.trainers.unwrap import unwrap
 
 
-class nnUNetTrainerMSTKD(SubsetTrainer):
+class nnUNetTrainerMSTKD(RecordingTrainer):
     """Train a teacher that sees every modality and a student that sees a random subset; keep the student.
 
     `self.network` is the student: it is validated, saved and used for prediction. Teacher and discriminator exist in
@@ -93,7 +91,7 @@ class nnUNetTrainerMSTKD(SubsetTrainer):
         if self.adversary is not None:
             self.adversary.discriminator = self._distribute(self.adversary.discriminator)
         self.pretrained_start = PretrainedStart(unwrap(self.network), unwrap(self.teacher))
-        self.record: dict[str, float] = {}
+        self.record = {}
 
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, Any]:
         """Build what is trained beside the student, and the optimisers: one of both branches, the discriminator's."""
@@ -144,7 +142,7 @@ class nnUNetTrainerMSTKD(SubsetTrainer):
         masked = mask_modalities(image, modality_mask)
         ramp = self._ramp()
         if self.iteration == 0:
-            self.record = {"ramp": ramp, **self._probe(image, masked, target, ramp)}
+            self.record.update({"ramp": ramp, **self._probe(image, masked, target, ramp)})
 
         self.optimizer.zero_grad(set_to_none=True)
         with self._step_rng(), self._autocast():
@@ -215,13 +213,16 @@ class nnUNetTrainerMSTKD(SubsetTrainer):
 
     # the loop -------------------------------------------------------------------------------------------------------
 
+    def branches(self) -> dict[str, nn.Module]:
+        """Return the networks that are validated with all modalities, by name."""
+        return {**super().branches(), "teacher": self.teacher}
+
     def on_train_start(self) -> None:
         """Start training."""
         if not self.was_initialized:
             self.initialize()
         self.pretrained_start.end()
         super().on_train_start()
-        self.metrics_log = MetricsLog(self.output_folder, self.current_epoch) if self.local_rank == 0 else None
 
     def on_train_epoch_start(self) -> None:
         """Start an epoch's training, of all three networks."""
@@ -229,61 +230,12 @@ class nnUNetTrainerMSTKD(SubsetTrainer):
         self.teacher.train()
         if self.adversary is not None:
             self.adversary.scheduler.step(self.current_epoch)
-
-    def on_train_epoch_end(self, train_outputs: list[dict]) -> None:
-        """Record the epoch's mean of each loss term, over the ranks too."""
-        super().on_train_epoch_end(train_outputs)
-        names = [name for name in train_outputs[0] if name.startswith("loss_")]
-        means = np.array([np.mean([output[name] for output in train_outputs]) for name in names])
-        if self.is_ddp:
-            gathered: list[np.ndarray] = [means] * self.world_size
-            distributed.all_gather_object(gathered, means)
-            means = np.mean(gathered, axis=0)
-        self.record.update(zip(names, means.tolist(), strict=True))
         self.record.update({f"weight_{term}": weight for term, weight in active_weights(self.settings).items()})
 
     def on_validation_epoch_start(self) -> None:
         """Start an epoch's validation."""
         super().on_validation_epoch_start()
         self.teacher.eval()
-
-    def validation_step(self, batch: dict) -> dict:
-        """Validate the student on the subset at hand, then student and teacher on all modalities."""
-        # nnU-Net overwrites the ignore label in the target that it is given
-        copies = [_copy_target(batch) for _ in range(2)]
-        result = super().validation_step(batch)
-        for prefix, network, copy in zip(("student_", "teacher_"), (self.network, self.teacher), copies, strict=True):
-            result.update(prefixed_counts(prefix, self._validate_with(network, copy)))
-        return result
-
-    def _validate_with(self, network: nn.Module, batch: dict) -> dict:
-        student = self.network
-        self.network = network
-        try:
-            return self.validate_unmasked(batch)
-        finally:
-            self.network = student
-
-    def on_validation_epoch_end(self, val_outputs: list[dict]) -> None:
-        """Record the Dice over the subsets (nnU-Net's own) and the two with all modalities."""
-        super().on_validation_epoch_end(val_outputs)
-        self.record["dice_student_subsets"] = float(self.logger.get_value("mean_fg_dice", step=-1))
-        for branch in ("student", "teacher"):
-            dice = mean_foreground_dice(f"{branch}_", val_outputs, self.world_size)
-            self.record[f"dice_{branch}_all"] = dice
-
-    def on_epoch_end(self) -> None:
-        """Write the epoch's record, then end it as nnU-Net does."""
-        if self.metrics_log is not None:
-            self.metrics_log.append(self.current_epoch, self.record)
-            for logger in self.logger.loggers:  # Weights & Biases, if nnU-Net's switch is on
-                for name, value in self.record.items():
-                    logger.log(f"mstkd/{name}", value, self.current_epoch)
-        self.print_to_log_file(
-            f"Pseudo dice, all modalities: student {self.record['dice_student_all']:.4f}, "
-            f"teacher {self.record['dice_teacher_all']:.4f}"
-        )
-        super().on_epoch_end()
 
     # checkpoints ----------------------------------------------------------------------------------------------------
 
@@ -306,9 +258,3 @@ class nnUNetTrainerMSTKD(SubsetTrainer):
         """Load the student's weights; pretrained ones are no longer expected then."""
         self.pretrained_start.end()
         super().load_weights(weights)
-
-
-def _copy_target(batch: dict) -> dict:
-    target = batch["target"]
-    copied = [scale.clone() for scale in target] if isinstance(target, list) else target.clone()
-    return {**batch, "target": copied}

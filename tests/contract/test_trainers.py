@@ -458,6 +458,16 @@ def test_every_term_weight_and_gradient_is_recorded(make_trainer, name):
     assert (Path(trainer.output_folder) / "mstkd_progress.png").stat().st_size > 0
 
 
+@pytest.mark.slow
+def test_the_baseline_records_its_loss_and_dice(make_trainer):
+    trainer = make_trainer("nnUNetTrainerModalityDropout_1epoch")
+    trainer.run_training()
+    (row,) = rows(trainer)
+    assert set(row) == {"epoch", "loss_segmentation", "dice_student_subsets", "dice_student_all"}
+    assert float(row["loss_segmentation"]) == pytest.approx(trainer.logger.get_value("train_losses", step=0), abs=1e-6)
+    assert (Path(trainer.output_folder) / "mstkd_progress.png").stat().st_size > 0
+
+
 # --- Checkpoints ------------------------------------------------------------------------------------------------------
 
 
@@ -487,9 +497,9 @@ def test_a_killed_and_continued_run_equals_an_uninterrupted_one(make_trainer, re
     if name in DISTILLING:
         assert_equal_weights(whole.teacher.state_dict(), continued.teacher.state_dict())
         assert_equal_weights(whole.discriminator.state_dict(), continued.discriminator.state_dict())
-        assert [float(row["epoch"]) for row in rows(continued)] == [0, 1, 2, 3]
-        for one, other in zip(rows(whole), rows(continued), strict=True):
-            assert {k: float(v) for k, v in one.items()} == {k: float(v) for k, v in other.items()}
+    assert [float(row["epoch"]) for row in rows(continued)] == [0, 1, 2, 3]
+    for one, other in zip(rows(whole), rows(continued), strict=True):
+        assert {k: float(v) for k, v in one.items()} == {k: float(v) for k, v in other.items()}
 
 
 @pytest.mark.slow
