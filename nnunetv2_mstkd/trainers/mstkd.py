@@ -154,7 +154,7 @@ class nnUNetTrainerMSTKD(RecordingTrainer):
         if self.adversary is not None:
             terms[DISCRIMINATOR] = self.adversary.train_step(teacher, student, target.is_complete, self._autocast())
 
-        values = torch.stack([*terms.values(), loss]).detach().float().cpu().numpy()  # the step's one synchronisation
+        values = torch.stack([*terms.values(), loss]).detach().float().cpu().numpy()  # all at once: one synchronisation
         losses = dict(zip([*terms, "total"], values, strict=True))
         self.require_finite(losses, batch)
         self.iteration += 1
