@@ -168,7 +168,7 @@ def test_overlay_of_another_version(installed, change):
         (folder / ("mstkd_trainers.py" if change == "edited" else "older.py")).write_text("# older\n")
     finding = next(placement.check_overlays(installed))
     assert finding.status == "problem"
-    assert finding.mend.startswith(f"rm -r {folder} && pip install --force-reinstall --no-deps nnunetv2_mstkd")
+    assert finding.mend == f"rm -r {folder} && pip install --force-reinstall --no-deps .  # in the folder of our source"
 
 
 def test_overlay_without_a_record(installed):
