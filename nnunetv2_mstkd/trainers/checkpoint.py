@@ -18,18 +18,20 @@ import torch
 
 from nnunetv2_mstkd.distillation.settings import SECTION
 from nnunetv2_mstkd.errors import CheckpointError
+from nnunetv2_mstkd.trainers.whole_file import whole_file
 
 TRAINING_STATE = "training_state"
-_STUDENT_ONLY = ("checkpoint_best.pth", "checkpoint_final.pth")
+# nnU-Net's names
+_FINAL, _BEST, _LATEST = "checkpoint_final.pth", "checkpoint_best.pth", "checkpoint_latest.pth"
 
 
 def write_checkpoint(filename: str, checkpoint: Mapping[str, Any], training_state: Mapping[str, Any] | None) -> None:
     """Write a checkpoint, its training state (if there is one) in it or beside it as the module's docstring says."""
     path = Path(filename)
-    if path.name not in _STUDENT_ONLY:
+    if path.name not in (_FINAL, _BEST):
         save_atomically({**checkpoint, TRAINING_STATE: training_state}, path)
         return
-    if path.name == "checkpoint_final.pth" and training_state is not None:
+    if path.name == _FINAL and training_state is not None:
         save_atomically(dict(training_state), training_state_file(path))  # first: the checkpoint is what counts
     save_atomically(dict(checkpoint), path)
 
@@ -39,8 +41,7 @@ def set_earlier_run_aside(folder: Path) -> list[str]:
 
     nnU-Net's `--c` prefers a checkpoint_final: one of an earlier run would win over the latest of a killed new one.
     """
-    final = "checkpoint_final.pth"
-    names = (final, training_state_file(Path(final)).name, "checkpoint_latest.pth", "checkpoint_best.pth")
+    names = (_FINAL, training_state_file(Path(_FINAL)).name, _LATEST, _BEST)
     found = [name for name in names if (folder / name).is_file()]
     for name in found:
         os.replace(folder / name, folder / f"previous_{name}")
@@ -59,7 +60,7 @@ def read_checkpoint(filename: str, device: torch.device) -> tuple[dict[str, Any]
         raise CheckpointError(f"{path} is not a checkpoint of nnU-Net: it has no network_weights")
     beside = training_state_file(path)
     state = checkpoint.pop(TRAINING_STATE, None)
-    if state is None and path.name == "checkpoint_final.pth" and beside.is_file():
+    if state is None and path.name == _FINAL and beside.is_file():
         state = _load(beside, device)
     return checkpoint, state
 
@@ -70,17 +71,9 @@ def training_state_file(checkpoint: Path) -> Path:
 
 
 def save_atomically(payload: Mapping[str, Any], path: Path) -> None:
-    """Save with torch so that `path` holds either all of it or what it held before, also after a kill or power cut."""
-    temporary = path.with_name(f".{path.name}.partial")
-    try:
-        with open(temporary, "wb") as file:
-            torch.save(payload, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    """Save with torch, whole or not at all."""
+    with whole_file(path) as temporary, open(temporary, "wb") as file:
+        torch.save(payload, file)
 
 
 def require_same_run(

@@ -1,10 +1,10 @@
 """The record of a training: one CSV row per epoch, and a figure (L3)."""
 
 import csv
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
+
+from nnunetv2_mstkd.trainers.whole_file import whole_file
 
 FILE_NAME = "mstkd_metrics.csv"
 FIGURE_NAME = "mstkd_progress.png"
@@ -39,11 +39,11 @@ class MetricsLog:
         """Add an epoch's row and rewrite file and figure."""
         self.rows.append({"epoch": epoch, **values})
         columns = list(dict.fromkeys(key for row in self.rows for key in row))
-        with _written_whole(self.file) as temporary, open(temporary, "w", newline="") as file:
+        with whole_file(self.file) as temporary, open(temporary, "w", newline="") as file:
             writer = csv.DictWriter(file, columns, restval="")
             writer.writeheader()
             writer.writerows(self.rows)
-        with _written_whole(self.file.with_name(FIGURE_NAME)) as temporary:
+        with whole_file(self.file.with_name(FIGURE_NAME)) as temporary:
             self._plot(columns, temporary)
 
     def _plot(self, columns: list[str], file: Path) -> None:
@@ -64,14 +64,3 @@ class MetricsLog:
                 axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
             figure.savefig(file, dpi=80, format="png")
             plt.close(figure)
-
-
-@contextmanager
-def _written_whole(file: Path) -> Iterator[Path]:
-    """Yield a path to write to, which then takes the file's place."""
-    temporary = file.with_name(f".{file.name}.partial")
-    try:
-        yield temporary
-        os.replace(temporary, file)
-    finally:
-        temporary.unlink(missing_ok=True)

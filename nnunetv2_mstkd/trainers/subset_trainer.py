@@ -1,6 +1,5 @@
 """What all trainers of this package share: settings, seeds, subsets, validation over subsets, checkpoints (L3)."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -8,7 +7,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from batchgenerators.utilities.file_and_folder_operations import load_json
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import Tensor, distributed, nn
@@ -28,7 +26,7 @@ from nnunetv2_mstkd.distillation.subset_draw import (
     modality_mask_from_codes,
     seeded_rng,
 )
-from nnunetv2_mstkd.errors import CheckpointError, NonFiniteLossError, SettingsError, UnsupportedNetworkError
+from nnunetv2_mstkd.errors import CheckpointError, NonFiniteLossError
 from nnunetv2_mstkd.inference.environment import refuse_during_training, subset_from_environment
 from nnunetv2_mstkd.inference.input_guard import guard_input
 from nnunetv2_mstkd.inference.preprocessor import check_channel_files_of
@@ -39,6 +37,7 @@ from nnunetv2_mstkd.trainers.checkpoint import (
     set_earlier_run_aside,
     write_checkpoint,
 )
+from nnunetv2_mstkd.trainers.refusals import refuse_cascade, refuse_mixed_folds
 from nnunetv2_mstkd.trainers.unwrap import unwrap
 
 # first entries of the entropy of seeded_rng, so that no two uses of the seed share a stream
@@ -67,7 +66,7 @@ class SubsetTrainer(nnUNetTrainer):
         device: torch.device = torch.device("cuda"),
     ) -> None:
         refuse_during_training()
-        _refuse_cascade(plans, configuration)
+        refuse_cascade(plans, configuration)
         modalities = Modalities.from_dataset_json(dataset_json)
         settings = settings_from_plans(self.default_settings, plans)
         self.visible_subset(settings, modalities)  # raises where the settings name an unknown modality
@@ -172,7 +171,7 @@ class SubsetTrainer(nnUNetTrainer):
                 f"checkpoint_latest.pth, or start anew without --c."
             )
         folder, defaults = Path(self.output_folder), asdict(self.default_settings)
-        _refuse_mixed_folds(folder, self.plans_manager.plans[SECTION], defaults)
+        refuse_mixed_folds(folder, self.plans_manager.plans[SECTION], defaults)
         if self.current_epoch == 0 and self.local_rank == 0 and (found := set_earlier_run_aside(folder)):
             self.print_to_log_file(f"Checkpoints of an earlier run are renamed to previous_*: {found}")
         self.save_every = min(self.save_every, max(1, self.num_epochs // 10))
@@ -287,31 +286,3 @@ def _best_ema(checkpoint: Mapping[str, Any]) -> float | None:
     """Return the best EMA Dice so far; nnU-Net writes checkpoint_latest before it updates its own record of it."""
     known = [value for value in (checkpoint["_best_ema"], *checkpoint["logging"]["ema_fg_dice"]) if value is not None]
     return float(np.nanmax(known)) if known else None
-
-
-def _refuse_cascade(plans: dict, configuration: str) -> None:
-    previous = PlansManager(plans).get_configuration(configuration).previous_stage_name
-    if previous is not None:
-        raise UnsupportedNetworkError(
-            f"Configuration {configuration!r} is a cascade on {previous!r}, whose segmentations were made with all "
-            f"modalities: the student would learn from what it lacks. Train {previous!r} or '3d_fullres' instead."
-        )
-
-
-def _refuse_mixed_folds(fold_folder: Path, section: dict, default_settings: dict) -> None:
-    """Refuse to train a fold with other settings than the folds beside it: they share one plans.json.
-
-    Settings that the stored plans do not know yet are taken to have had their default.
-    """
-    plans_file = fold_folder.parent / "plans.json"
-    others = [f for f in fold_folder.parent.glob("fold_*/checkpoint_*.pth") if f.parent != fold_folder]
-    if not others or not plans_file.is_file():
-        return
-    stored = {**default_settings, **load_json(os.fspath(plans_file)).get(SECTION, {})}
-    if stored != section:
-        differing = {key: stored.get(key) for key in section if stored.get(key) != section[key]}
-        raise SettingsError(
-            f"{others[0].parent.name} of this model was trained with {differing}, this fold would be with "
-            f"{ {key: section[key] for key in differing} }; both share {plans_file}. Use a plans name of its own for "
-            f"other settings."
-        )

@@ -1,0 +1,46 @@
+"""What a training is refused for before it starts (L3)."""
+
+import os
+from pathlib import Path
+
+from batchgenerators.utilities.file_and_folder_operations import load_json
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+from nnunetv2_mstkd.distillation.settings import SECTION
+from nnunetv2_mstkd.errors import SettingsError, UnsupportedNetworkError
+
+
+def refuse_cascade(plans: dict, configuration: str) -> None:
+    """Refuse a cascaded configuration.
+
+    Raises:
+        UnsupportedNetworkError: if `configuration` takes the segmentations of a previous stage.
+    """
+    previous = PlansManager(plans).get_configuration(configuration).previous_stage_name
+    if previous is not None:
+        raise UnsupportedNetworkError(
+            f"Configuration {configuration!r} is a cascade on {previous!r}, whose segmentations were made with all "
+            f"modalities: the student would learn from what it lacks. Train {previous!r} or '3d_fullres' instead."
+        )
+
+
+def refuse_mixed_folds(fold_folder: Path, section: dict, default_settings: dict) -> None:
+    """Refuse to train a fold with other settings than the folds beside it: they share one plans.json.
+
+    Settings that the stored plans do not know yet are taken to have had their default.
+
+    Raises:
+        SettingsError: if the settings differ; the message shows both.
+    """
+    plans_file = fold_folder.parent / "plans.json"
+    others = [f for f in fold_folder.parent.glob("fold_*/checkpoint_*.pth") if f.parent != fold_folder]
+    if not others or not plans_file.is_file():
+        return
+    stored = {**default_settings, **load_json(os.fspath(plans_file)).get(SECTION, {})}
+    if stored != section:
+        differing = {key: stored.get(key) for key in section if stored.get(key) != section[key]}
+        raise SettingsError(
+            f"{others[0].parent.name} of this model was trained with {differing}, this fold would be with "
+            f"{ {key: section[key] for key in differing} }; both share {plans_file}. Use a plans name of its own for "
+            f"other settings."
+        )
