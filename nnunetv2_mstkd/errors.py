@@ -34,3 +34,25 @@ class CheckpointError(MSTKDError, RuntimeError):
 
 class NonFiniteLossError(MSTKDError, ArithmeticError):
     """A loss term became NaN or infinite; the message names term, epoch, iteration and cases."""
+
+
+class MissingExtraError(MSTKDError, ImportError):
+    """A package is missing that an extra of ours brings.
+
+    Args:
+        need: what needs which package.
+        extra: the extra that brings it.
+    """
+
+    def __init__(self, need: str, extra: str) -> None:
+        super().__init__(
+            f'{need}. Mend: pip install "nnunetv2_mstkd[{extra}]", or in a checkout: pip install ".[{extra}]"'
+        )
+
+
+class CohortError(MSTKDError, ValueError):
+    """A simulated cohort cannot be written as asked: a wrong size, spacing or folder."""
+
+
+class DemoError(MSTKDError, RuntimeError):
+    """The demonstration cannot start, or one of its commands failed."""

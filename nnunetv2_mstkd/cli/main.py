@@ -18,6 +18,7 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
+    "cohort": Command("nnunetv2_mstkd.cli.cohort", "write a cohort of simulated patients, an nnU-Net raw dataset"),
     "doctor": Command("nnunetv2_mstkd.cli.doctor", "check the installation, and say what mends each problem"),
 }
 

@@ -18,7 +18,7 @@ import torch
 
 from nnunetv2_mstkd.distillation.settings import SECTION
 from nnunetv2_mstkd.errors import CheckpointError
-from nnunetv2_mstkd.trainers.whole_file import whole_file
+from nnunetv2_mstkd.whole_file import whole_file
 
 TRAINING_STATE = "training_state"
 # nnU-Net's names

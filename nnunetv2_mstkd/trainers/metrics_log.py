@@ -4,7 +4,7 @@ import csv
 from collections.abc import Mapping
 from pathlib import Path
 
-from nnunetv2_mstkd.trainers.whole_file import whole_file
+from nnunetv2_mstkd.whole_file import whole_file
 
 FILE_NAME = "mstkd_metrics.csv"
 FIGURE_NAME = "mstkd_progress.png"

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all (L3)."""
+"""Files that are written whole or not at all (L0: standard library only)."""
 
 import os
 from collections.abc import Iterator
@@ -12,7 +12,8 @@ def whole_file(path: Path) -> Iterator[Path]:
 
     So `path` holds either all of it or what it held before, also after an error, a kill or a power cut.
     """
-    temporary = path.with_name(f".{path.name}.partial")
+    # the suffix stays the last part of the name: writers of images choose the format by it
+    temporary = path.with_name(f".partial_{path.name}")
     try:
         yield temporary
         with open(temporary, "rb+") as file:

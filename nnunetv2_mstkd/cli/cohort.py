@@ -1,0 +1,34 @@
+"""`mstkd cohort`: writes a cohort of simulated patients (L4)."""
+
+import argparse
+import os
+from pathlib import Path
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument("out", type=Path, help='the raw dataset to write, such as "$nnUNet_raw"/Dataset901_Simulated')
+    parser.add_argument("--cases", type=int, default=40, help="training scans (default: %(default)s)")
+    parser.add_argument("--test-cases", type=int, default=10, help="test scans (default: %(default)s)")
+    parser.add_argument(
+        "--spacing", type=float, default=3.0, help="edge of a voxel in mm; 1 gives 240x240x155 (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="equal seeds give equal cohorts (default: %(default)s)")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one per core)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the cohort, or say that it is there."""
+    from nnunetv2_mstkd.datasets.demonstration.cohort import Cohort, write_cohort
+
+    cohort = Cohort(args.cases, args.test_cases, args.spacing, args.seed)
+    folder = args.out.resolve()
+    if write_cohort(folder, cohort, args.workers, _show):
+        print(f"\n{folder}: ready for nnUNetv2_plan_and_preprocess -d {int(folder.name[7:10])}")
+    else:
+        print(f"{folder} holds this cohort already")
+    return 0
+
+
+def _show(done: int, total: int) -> None:
+    print(f"\r{done} of {total} cases", end="", flush=True)
