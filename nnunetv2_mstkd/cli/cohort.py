@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import sys
 from pathlib import Path
 
 
@@ -14,7 +15,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--spacing", type=float, default=3.0, help="edge of a voxel in mm; 1 gives 240x240x155 (default: %(default)s)"
     )
     parser.add_argument("--seed", type=int, default=0, help="equal seeds give equal cohorts (default: %(default)s)")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one per core)")
+    parser.add_argument("--workers", type=int, default=_cores(), help="processes (default: one per core)")
+
+
+def _cores() -> int:
+    """Return the cores that this process may use: fewer than the machine's under a scheduler."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def run(args: argparse.Namespace) -> int:
@@ -24,11 +30,15 @@ def run(args: argparse.Namespace) -> int:
     cohort = Cohort(args.cases, args.test_cases, args.spacing, args.seed)
     folder = args.out.resolve()
     if write_cohort(folder, cohort, args.workers, _show):
-        print(f"\n{folder}: ready for nnUNetv2_plan_and_preprocess -d {int(folder.name[7:10])}")
+        print(f"{folder}: ready for nnUNetv2_plan_and_preprocess -d {int(folder.name[7:10])}")
     else:
         print(f"{folder} holds this cohort already")
     return 0
 
 
 def _show(done: int, total: int) -> None:
-    print(f"\r{done} of {total} cases", end="", flush=True)
+    """Print one line that changes on a terminal, and every tenth case in a log."""
+    if sys.stdout.isatty():
+        print(f"\r{done} of {total} cases", end="" if done < total else "\n", flush=True)
+    elif done % 10 == 0 or done == total:
+        print(f"{done} of {total} cases", flush=True)

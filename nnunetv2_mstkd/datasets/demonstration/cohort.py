@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +15,7 @@ import SimpleITK
 
 from nnunetv2_mstkd.datasets.demonstration.contrasts import MODALITIES
 from nnunetv2_mstkd.datasets.demonstration.grid import BRATS_ORIGIN_MM
-from nnunetv2_mstkd.datasets.demonstration.patient import LABELS, Scan, draw_scans, simulate
+from nnunetv2_mstkd.datasets.demonstration.patient import LABELS, draw_scans, simulate
 from nnunetv2_mstkd.errors import CohortError
 from nnunetv2_mstkd.whole_file import whole_file
 
@@ -131,7 +131,7 @@ def write_cohort(
     Args:
         folder: .../DatasetXXX_Name.
         cohort: what to write.
-        workers: processes; the result does not depend on them.
+        workers: processes, each with about 1.5 GB at 1 mm; the result does not depend on them.
         progress: called with the number of finished cases and of all.
 
     Returns:
@@ -150,10 +150,8 @@ def write_cohort(
     cases = cases_of(cohort)
     missing = [case for case in cases if not _label_file(folder, case).exists()]
     progress(len(cases) - len(missing), len(cases))
-    # spawned, not forked: the caller may have threads
-    with ProcessPoolExecutor(max(1, min(workers, len(missing))), mp_context=get_context("spawn")) as pool:
-        for done, _ in enumerate(pool.map(partial(write_case, folder, cohort), missing), 1):
-            progress(len(cases) - len(missing) + done, len(cases))
+    for done, _ in enumerate(_map(partial(write_case, folder, cohort), missing, workers), 1):
+        progress(len(cases) - len(missing) + done, len(cases))
     training = [case for case in cases if case.split == "Tr"]
     _write_json(folder / "splits_final.json", splits_of(training))
     _write_json(folder / "dataset.json", _dataset_json(cohort))
@@ -166,8 +164,18 @@ def write_case(folder: Path, cohort: Cohort, case: Case) -> None:
     images, labels = simulate(scan, cohort.spacing_mm)
     for channel, image in enumerate(images):
         _write_image(image, folder / f"images{case.split}" / f"{case.name}_{channel:04d}.nii.gz", cohort)
-    _write_json(folder / "drawn" / f"{case.name}.json", _as_json(scan))
+    _write_json(folder / "drawn" / f"{case.name}.json", dataclasses.asdict(scan))
     _write_image(labels, _label_file(folder, case), cohort)
+
+
+def _map(function: Callable[[Case], None], cases: Sequence[Case], workers: int) -> Iterator[None]:
+    """Yield as the cases are done, in order."""
+    if min(workers, len(cases)) < 2:
+        yield from map(function, cases)
+        return
+    # spawned, not forked: the caller may have threads
+    with ProcessPoolExecutor(min(workers, len(cases)), mp_context=get_context("spawn")) as pool:
+        yield from pool.map(function, cases)
 
 
 def _check_folder(folder: Path, cohort: Cohort) -> None:
@@ -203,10 +211,6 @@ def _write_json(file: Path, content: object) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(file) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n")
-
-
-def _as_json(scan: Scan) -> dict:
-    return dataclasses.asdict(scan)
 
 
 def _dataset_json(cohort: Cohort) -> dict:
