@@ -5,14 +5,13 @@ import importlib.util
 import json
 import multiprocessing
 import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 # nnUNet_def_n_proc is read when nnunetv2 is imported. No loader processes: starting one takes longer than any test.
@@ -25,10 +24,10 @@ for _variable in ("MSTKD_MODALITIES", "nnUNet_wandb_enabled", "nnUNet_raw", "nnU
 import numpy as np  # noqa: E402 (after the environment is set)
 import pytest  # noqa: E402
 import torch  # noqa: E402
+from tiny_cohort import TinyCohort, write_cohort  # noqa: E402
 
 CHECKOUT = Path(__file__).parents[1]
 OVERLAY = "nnunetv2.training.nnUNetTrainer.variants.mstkd"
-BASE_FEATURES = 4
 ITERATIONS = 2  # of training, and of validation, in an epoch of a test
 
 
@@ -45,16 +44,6 @@ def checkout() -> Path:
     return CHECKOUT
 
 
-def load_example(name: str) -> ModuleType:
-    """Import examples/<name>.py, which is no part of the package."""
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, CHECKOUT / "examples" / f"{name}.py")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module  # dataclasses look their module up
-        spec.loader.exec_module(module)
-    return sys.modules[name]
-
-
 # --- Data sets -------------------------------------------------------------------------------------------------------
 
 
@@ -65,7 +54,7 @@ class Variant:
     Args:
         number: nnU-Net's dataset id.
         configurations: to preprocess.
-        cohort: arguments of examples/tiny_cohort.TinyCohort.
+        cohort: arguments of tiny_cohort.TinyCohort.
     """
 
     number: int
@@ -87,7 +76,7 @@ VARIANTS = {
 
 @dataclass(frozen=True)
 class TinyDataset:
-    """A raw data set with nnU-Net's plans and preprocessed cases, and plans of a tiny network."""
+    """A raw data set with the plans of a tiny network and preprocessed cases."""
 
     name: str
     number: int
@@ -142,21 +131,20 @@ def make_dataset(nnunet_folders: SimpleNamespace) -> Callable[[str], TinyDataset
 def _make(name: str, variant: Variant, folders: SimpleNamespace) -> TinyDataset:
     from nnunetv2.experiment_planning import plan_and_preprocess_api as api
 
+    from nnunetv2_mstkd.planning import nnUNetPlannerTiny
+
     folder = f"Dataset{variant.number}_{name.title().replace('_', '')}"
     dataset = TinyDataset(name, variant.number, folders.nnUNet_raw / folder, folders.nnUNet_preprocessed / folder)
-    tiny_cohort = load_example("tiny_cohort")
-    tiny_cohort.write_cohort(dataset.raw, tiny_cohort.TinyCohort(**variant.cohort))
+    write_cohort(dataset.raw, TinyCohort(**variant.cohort))
     with _threads_for_processes(), pytest.MonkeyPatch.context() as patch:
         patch.setenv("nnUNet_n_proc_DA", "1")  # the planner sets torch's threads to it
         api.extract_fingerprint_dataset(
             variant.number, _small_fingerprint(), num_processes=1, verbose=False, show_progress_bar=False
         )
-        api.plan_experiments([variant.number])
-        plans = json.loads((dataset.preprocessed / "nnUNetPlans.json").read_text())
-        available = [c for c in variant.configurations if c in plans["configurations"]]
-        assert available == list(variant.configurations), f"nnU-Net planned {list(plans['configurations'])}"
-        api.preprocess([variant.number], configurations=available, num_processes=[1], show_progress_bar=False)
-    load_example("tiny_plans").write_tiny_plans(dataset.preprocessed, BASE_FEATURES)
+        api.plan_experiment_dataset(variant.number, nnUNetPlannerTiny)
+        available = [c for c in variant.configurations if c in dataset.plans["configurations"]]
+        assert available == list(variant.configurations), f"nnU-Net planned {list(dataset.plans['configurations'])}"
+        api.preprocess([variant.number], dataset.plans_name, available, num_processes=[1], show_progress_bar=False)
     return dataset
 
 

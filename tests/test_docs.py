@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import SimpleITK
 
-from nnunetv2_mstkd import trainers
+from nnunetv2_mstkd import planning, trainers
 from nnunetv2_mstkd.distillation.settings import DistillationSettings, ModalityDropoutSettings, settings_from_plans
 
 ROOT = Path(__file__).parents[1]
@@ -172,6 +172,11 @@ def test_readme_gives_the_default_weights():
     weights = {row[0].strip("`"): row[2] for row in table_rows(ROOT / "README.md") if len(row) == 4}
     for term in ("multiscale", "extreme_value", "consistency", "logits", "style_matching", "content", "adversarial"):
         assert float(weights[term]) == pytest.approx(getattr(settings, f"weight_{term}"), rel=2e-3)  # three digits
+
+
+def test_the_reference_describes_every_planner():
+    page = (ROOT / "docs/reference/planners.md").read_text()
+    assert tuple(re.findall(r"^## (nnUNetPlanner\w+)$", page, re.MULTILINE)) == planning.planner_names()
 
 
 def test_the_reference_gives_every_setting_and_its_default():

@@ -1,7 +1,6 @@
 """`mstkd cohort`: writes a cohort of simulated patients (L4)."""
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -15,21 +14,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--spacing", type=float, default=3.0, help="edge of a voxel in mm; 1 gives 240x240x155 (default: %(default)s)"
     )
     parser.add_argument("--seed", type=int, default=0, help="equal seeds give equal cohorts (default: %(default)s)")
-    parser.add_argument("--workers", type=int, default=_cores(), help="processes (default: one per core)")
-
-
-def _cores() -> int:
-    """Return the cores that this process may use: fewer than the machine's under a scheduler."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    parser.add_argument("--workers", type=int, help="processes (default: one per core)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Write the cohort, or say that it is there."""
     from nnunetv2_mstkd.datasets.demonstration.cohort import Cohort, write_cohort
+    from nnunetv2_mstkd.doctor.settings import available_cores
 
     cohort = Cohort(args.cases, args.test_cases, args.spacing, args.seed)
     folder = args.out.resolve()
-    if write_cohort(folder, cohort, args.workers, _show):
+    if write_cohort(folder, cohort, args.workers or available_cores(), _show):
         print(f"{folder}: ready for nnUNetv2_plan_and_preprocess -d {int(folder.name[7:10])}")
     else:
         print(f"{folder} holds this cohort already")

@@ -19,6 +19,7 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "cohort": Command("nnunetv2_mstkd.cli.cohort", "write a cohort of simulated patients, an nnU-Net raw dataset"),
+    "demo": Command("nnunetv2_mstkd.cli.demo", "train and compare models on simulated patients, in minutes"),
     "doctor": Command("nnunetv2_mstkd.cli.doctor", "check the installation, and say what mends each problem"),
 }
 

@@ -17,6 +17,7 @@ CHECKS: tuple[Check, ...] = (
     discovery.check_trainers,
     discovery.check_stock,
     discovery.check_preprocessor,
+    discovery.check_planners,
     folders.check_folders,
     settings.check_modalities_variable,
     settings.check_processes,

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from nnunetv2_mstkd import trainers
+from nnunetv2_mstkd import planning, trainers
 from nnunetv2_mstkd.compatibility import supported_range
 from nnunetv2_mstkd.doctor.finding import Finding
 from nnunetv2_mstkd.doctor.installation import Installation, source_folder
@@ -54,16 +54,36 @@ def check_preprocessor(installation: Installation) -> Iterator[Finding]:
     """Ask nnU-Net for our preprocessor, which it seeks in its own folders only."""
     if installation.nnunet is None:
         return  # reported by check_nnunet
+    if _is_found_inside("preprocessing", PREPROCESSOR):
+        yield Finding(PREPROCESSOR, "ok", "found by nnU-Net: it checks the channel files of each case by name")
+    else:
+        detail = "not found by nnU-Net: channel files are checked by their count alone, not by name"
+        yield Finding(PREPROCESSOR, "warning", detail, _mend_overlay(installation))
+
+
+def check_planners(installation: Installation) -> Iterator[Finding]:
+    """Ask nnU-Net for each planner of ours, which it seeks in its own folders only."""
+    if installation.nnunet is None:
+        return  # reported by check_nnunet
+    for name in planning.planner_names():
+        if _is_found_inside("experiment_planning", name):
+            yield Finding(name, "ok", "found by nnU-Net")
+        else:
+            detail = "not found by nnU-Net: nnUNetv2_plan_and_preprocess cannot use this planner, nor can mstkd demo"
+            yield Finding(name, "warning", detail, _mend_overlay(installation))
+
+
+def _is_found_inside(package: str, name: str) -> bool:
+    """Whether nnU-Net finds a class in one of its packages: it seeks planners and preprocessors nowhere else."""
     import nnunetv2
     from nnunetv2.utilities.find_class_by_name import recursive_find_python_class
 
-    folder = os.path.join(nnunetv2.__path__[0], "preprocessing")
-    if recursive_find_python_class(folder, PREPROCESSOR, "nnunetv2.preprocessing") is not None:
-        yield Finding(PREPROCESSOR, "ok", "found by nnU-Net: it checks the channel files of each case by name")
-        return
-    detail = "not found by nnU-Net: channel files are checked by their count alone, not by name"
-    mend = "pip install .  # in the checkout, without -e" if installation.is_checkout else REINSTALL
-    yield Finding(PREPROCESSOR, "warning", detail, mend)
+    folder = os.path.join(nnunetv2.__path__[0], package)
+    return recursive_find_python_class(folder, name, f"nnunetv2.{package}") is not None
+
+
+def _mend_overlay(installation: Installation) -> str:
+    return "pip install .  # in the checkout, without -e" if installation.is_checkout else REINSTALL
 
 
 def _check_trainer(name: str, installation: Installation) -> Finding:

@@ -9,4 +9,5 @@ nothing and never raise when imported, whatever is installed: errors come when o
 TARGETS = {
     "trainers": "nnunetv2.training.nnUNetTrainer.variants.mstkd",
     "preprocessors": "nnunetv2.preprocessing.preprocessors.mstkd",
+    "planners": "nnunetv2.experiment_planning.experiment_planners.mstkd",
 }

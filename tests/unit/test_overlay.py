@@ -8,13 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from nnunetv2_mstkd import overlay, trainers
+from nnunetv2_mstkd import overlay, planning, trainers
 from nnunetv2_mstkd.errors import UnsupportedNNUNetError
+from nnunetv2_mstkd.overlay.planners import mstkd_planners
 from nnunetv2_mstkd.overlay.preprocessors import mstkd_preprocessor
 from nnunetv2_mstkd.overlay.trainers import mstkd_trainers
 
 FOLDER = Path(overlay.__file__).parent
-FILES = [FOLDER / "trainers/mstkd_trainers.py", FOLDER / "preprocessors/mstkd_preprocessor.py"]
+MODULES = {  # and a name of ours that each serves
+    mstkd_trainers: "nnUNetTrainerMSTKD",
+    mstkd_preprocessor: "MSTKDPreprocessor",
+    mstkd_planners: "nnUNetPlannerTiny",
+}
+FILES = [Path(module.__file__) for module in MODULES]
 
 # Lays an overlay module into nnU-Net's packages through their __path__: what an install does, without one.
 # argv: 1 "blocked" or "present": whether nnunetv2_mstkd can be imported; 2 our overlay folder; 3 a class name
@@ -29,14 +35,20 @@ root = tempfile.mkdtemp()
 import nnunetv2.training.nnUNetTrainer.variants as variants
 shutil.copytree(join(source, "trainers"), join(root, "mstkd"))
 variants.__path__.append(root)
-# the overlay folder is searched first, as if its name were first; then the stock folders
+planners_root = tempfile.mkdtemp()
+import nnunetv2.experiment_planning.experiment_planners as planners
+shutil.copytree(join(source, "planners"), join(planners_root, "mstkd"))
+planners.__path__.append(planners_root)
+# the overlay folders are searched first, as if their name were first; then the stock folders
 found = search._recursive_find_python_class(root, name, variants.__name__)
+found = found or search._recursive_find_python_class(planners_root, name, planners.__name__)
 import nnunetv2
 stock = lambda folder: search.recursive_find_python_class(
     join(nnunetv2.__path__[0], *folder.split(".")), name, "nnunetv2." + folder, nnunetv2.__path__[0])
 found = found or stock("training.nnUNetTrainer") or stock("experiment_planning")
 print(found.__name__, found.__module__)
 shutil.rmtree(root)
+shutil.rmtree(planners_root)
 """
 
 
@@ -56,7 +68,7 @@ def test_importing_it_loads_nothing(path):
     assert done.stdout.strip() == str([path.stem]), done.stderr
 
 
-@pytest.mark.parametrize("module", [mstkd_trainers, mstkd_preprocessor], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
 @pytest.mark.parametrize("name", ["nnUNetTrainer", "nnUNetTrainer_5epochs", "nnUNetPlannerResEncL", "__path__"])
 def test_foreign_names_are_not_ours(module, name):
     assert not hasattr(module, name)
@@ -81,9 +93,16 @@ def test_served_preprocessor_is_the_imported_one():
     assert mstkd_preprocessor.MSTKDPreprocessor is own.MSTKDPreprocessor
 
 
-@pytest.mark.parametrize(
-    ("module", "name"), [(mstkd_trainers, "nnUNetTrainerMSTKD"), (mstkd_preprocessor, "MSTKDPreprocessor")]
-)
+@pytest.mark.parametrize("name", planning.planner_names())
+def test_served_planner_is_the_imported_one(name):
+    assert getattr(mstkd_planners, name) is getattr(planning, name)
+
+
+def test_every_planner_of_the_table_is_served():
+    assert planning.planner_names() == mstkd_planners.NAMES
+
+
+@pytest.mark.parametrize(("module", "name"), MODULES.items())
 def test_broken_package_gives_a_clear_error_for_our_names(monkeypatch, module, name):
     monkeypatch.setitem(sys.modules, "nnunetv2_mstkd", None)
     with pytest.raises(ImportError, match=rf"{name} .*nnunetv2_mstkd, which cannot be imported .*Mend: "):
@@ -91,7 +110,7 @@ def test_broken_package_gives_a_clear_error_for_our_names(monkeypatch, module, n
 
 
 @pytest.mark.parametrize(
-    ("module", "name"), [(mstkd_trainers, "nnUNetTrainerMSTKD_11epochs"), (mstkd_preprocessor, "MSTKDPreprocessor")]
+    ("module", "name"), [*list(MODULES.items())[1:], (mstkd_trainers, "nnUNetTrainerMSTKD_11epochs")]
 )
 @pytest.mark.parametrize("version", ["2.7.0", "2.9.0", "3.0"])
 def test_unsupported_nnunet_gives_one_clear_error(monkeypatch, module, name, version):
@@ -111,9 +130,16 @@ def test_stock_names_resolve_when_our_package_cannot_be_imported(name):
 
 
 @pytest.mark.slow
-def test_nnunet_finds_ours_in_its_folders():
-    done = run(SEARCH, "present", str(FOLDER), "nnUNetTrainerMSTKD_3epochs")
-    assert done.stdout.split()[-2:] == ["nnUNetTrainerMSTKD_3epochs", "nnunetv2_mstkd.trainers"], done.stderr
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [
+        ("nnUNetTrainerMSTKD_3epochs", "nnunetv2_mstkd.trainers"),
+        ("nnUNetPlannerTiny", "nnunetv2_mstkd.planning.tiny"),
+    ],
+)
+def test_nnunet_finds_ours_in_its_folders(name, module):
+    done = run(SEARCH, "present", str(FOLDER), name)
+    assert done.stdout.split()[-2:] == [name, module], done.stderr
 
 
 @pytest.mark.slow

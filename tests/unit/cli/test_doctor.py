@@ -142,7 +142,13 @@ def test_leftovers_of_nnunet(installed):
 
 def test_without_nnunet_nothing_is_searched(installed):
     bare = dataclasses.replace(installed, nnunet=None)
-    searches = (discovery.check_way, discovery.check_trainers, discovery.check_stock, discovery.check_preprocessor)
+    searches = (
+        discovery.check_way,
+        discovery.check_trainers,
+        discovery.check_stock,
+        discovery.check_preprocessor,
+        discovery.check_planners,
+    )
     assert [finding for search in searches for finding in search(bare)] == []
 
 
@@ -156,7 +162,7 @@ def test_namespace_folder_is_no_nnunet(monkeypatch, tmp_path):
 
 
 def test_overlay_of_this_version(installed):
-    assert [finding.status for finding in placement.check_overlays(installed)] == ["ok", "ok"]
+    assert [finding.status for finding in placement.check_overlays(installed)] == ["ok"] * len(overlay.TARGETS)
 
 
 @pytest.mark.parametrize("change", ["edited", "extra", "missing"])
@@ -265,10 +271,11 @@ def test_stock_trainer_resolves(editable):
     assert only(discovery.check_stock(editable)).status == "ok"
 
 
+@pytest.mark.parametrize("check", [discovery.check_preprocessor, discovery.check_planners])
 @pytest.mark.parametrize(("is_checkout", "mend"), [(True, "pip install ."), (False, "pip install --force-reinstall")])
-def test_missing_preprocessor_is_a_warning(monkeypatch, editable, is_checkout, mend):
+def test_missing_preprocessor_or_planner_is_a_warning(monkeypatch, editable, check, is_checkout, mend):
     monkeypatch.setattr("nnunetv2.utilities.find_class_by_name.recursive_find_python_class", lambda *_: None)
-    finding = only(discovery.check_preprocessor(dataclasses.replace(editable, is_checkout=is_checkout)))
+    finding = only(check(dataclasses.replace(editable, is_checkout=is_checkout)))
     assert finding.status == "warning"
     assert finding.mend.startswith(mend)
 

@@ -1,13 +1,9 @@
-"""Write a tiny nnU-Net raw dataset of blobs, small enough to train on any laptop in a minute.
+"""Tiny nnU-Net raw datasets of blobs: the tests train on them in seconds.
 
 Each case is an ellipsoid ("head", exact zeros outside) with a lesion of three nested parts. Each modality shows some of
-the parts only, as in MRI of brain tumours: the oedema in T2 and FLAIR, the enhancing rim in T1ce. For a cohort that
-looks like patients see the documentation; this one is for trying the commands and for the tests.
-
-    python examples/tiny_cohort.py "$nnUNet_raw"/Dataset901_Blobs
+the parts only, as in MRI of brain tumours: the oedema in T2 and FLAIR, the enhancing rim in T1ce.
 """
 
-import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -100,17 +96,3 @@ def _write(array: np.ndarray, file: Path, cohort: TinyCohort) -> None:
     image.SetSpacing(cohort.spacing_mm[::-1])
     file.parent.mkdir(parents=True, exist_ok=True)
     SimpleITK.WriteImage(image, str(file))
-
-
-def main() -> None:
-    """Write the cohort that the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="the raw dataset to write, .../DatasetXXX_Name")
-    parser.add_argument("--cases", type=int, default=TinyCohort.num_training, help="training cases")
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-    write_cohort(arguments.folder, TinyCohort(num_training=arguments.cases, seed=arguments.seed))
-
-
-if __name__ == "__main__":
-    main()

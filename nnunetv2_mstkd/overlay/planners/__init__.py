@@ -1,0 +1,1 @@
+"""Serves the planners of nnunetv2_mstkd to nnU-Net."""

@@ -1,0 +1,26 @@
+"""The planners by name, loaded when asked for (L3; importing this package loads the standard library only)."""
+
+from importlib import import_module
+
+from nnunetv2_mstkd.compatibility import require_supported_nnunet
+
+# Public name -> module. nnU-Net seeks a planner by its name (-pl), as it does a trainer.
+PLANNERS: dict[str, str] = {
+    "nnUNetPlannerTiny": "nnunetv2_mstkd.planning.tiny",
+}
+
+
+def planner_names() -> tuple[str, ...]:
+    """Return the public planners' names."""
+    return tuple(PLANNERS)
+
+
+def __getattr__(name: str) -> type:
+    if name not in PLANNERS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    require_supported_nnunet()
+    return getattr(import_module(PLANNERS[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *PLANNERS})
