@@ -1,0 +1,70 @@
+"""The arms of the first-evidence study, as data: which trainer, with which settings, scored on which subsets."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+PLAIN, DROPOUT, MSTKD = "nnUNetTrainer", "nnUNetTrainerModalityDropout", "nnUNetTrainerMSTKD"
+DEDICATED_PREFIX = "dedicated_"
+
+# The weights of all distillation terms; the teacher's segmentation loss is not among them.
+TERMS = ("consistency", "logits", "content", "multiscale", "extreme_value", "style_matching", "adversarial")
+NO_TERMS = {f"weight_{term}": 0.0 for term in TERMS}
+
+ADAMW = {"optimizer": "AdamW", "initial_lr": 1e-3, "weight_decay": 1e-2}
+ADAM = {"optimizer": "Adam", "initial_lr": 1e-4, "weight_decay": 1e-5}  # the paper's
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What is trained, and on what it is scored.
+
+    Args:
+        trainer: class name, as `-tr` takes it.
+        settings: for the plans' section "mstkd", over the trainer's defaults.
+        only_subset: the one subset to score, by its canonical name; None scores them all.
+    """
+
+    trainer: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    only_subset: str | None = None
+
+
+def dedicated(subset: str) -> Arm:
+    """Return the nnU-Net that never sees anything but `subset`."""
+    return Arm(DROPOUT, {"fixed_subset": subset}, only_subset=subset)
+
+
+# The issue's arms, in the order in which they run: what all others are compared with comes first.
+ARMS: dict[str, Arm] = {
+    "dropout": Arm(DROPOUT),
+    "mstkd": Arm(MSTKD),
+    "nnunet": Arm(PLAIN),
+    "mstkd_adamw": Arm(MSTKD, ADAMW),
+    "mstkd_adam": Arm(MSTKD, ADAM),
+    "noMSTKD": Arm("nnUNetTrainerMSTKD_noMSTKD"),
+    "noGSME": Arm("nnUNetTrainerMSTKD_noGSME"),
+    "noSLKD": Arm("nnUNetTrainerMSTKD_noSLKD"),
+    **{f"{DEDICATED_PREFIX}{s}": dedicated(s) for s in ("T1ce+FLAIR", "T1+T2", "FLAIR", "T1")},
+}
+
+# For looking further: run only when named with --arms.
+FURTHER_ARMS: dict[str, Arm] = {
+    "segmentation_only": Arm(MSTKD, NO_TERMS),
+    **{f"only_{term}": Arm(MSTKD, {k: v for k, v in NO_TERMS.items() if k != f"weight_{term}"}) for term in TERMS},
+    **{f"without_{term}": Arm(MSTKD, {f"weight_{term}": 0.0}) for term in TERMS},
+    "noMSTKD_noGSME": Arm("nnUNetTrainerMSTKD_noMSTKD", {"use_style_matching": False}),
+    "co_training": Arm(MSTKD, {"co_training": True}),
+}
+
+
+def find_arm(name: str) -> Arm:
+    """Return an arm by its name.
+
+    Raises:
+        KeyError: if there is none; the message lists them.
+    """
+    every = {**ARMS, **FURTHER_ARMS}
+    if name not in every:
+        raise KeyError(f"No arm is called {name!r}. Arms: {', '.join(every)}")
+    return every[name]

@@ -1,0 +1,182 @@
+"""One trial of the study: an arm trained once and scored on the test cases, its result kept in one JSON file."""
+
+import contextlib
+import copy
+import csv
+import hashlib
+import json
+import os
+import platform
+import random
+import time
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import torch
+from arms import Arm
+from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
+from scoring import score_subsets
+from study_data import CONFIGURATION, StudyData
+
+import nnunetv2_mstkd
+from nnunetv2_mstkd.trainers.metrics_log import MetricsLog
+from nnunetv2_mstkd.whole_file import whole_file
+
+FOLD = "all"  # every training case: the test cases are apart from them
+TRAINING_CODE = ("architectures", "losses", "distillation", "trainers")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long to train.
+
+    Args:
+        iterations: in all, a multiple of `epochs`.
+        epochs: steps of nnU-Net's learning rate schedule and rows of the record.
+        validation_iterations: per epoch; for the record only, nothing is chosen by them.
+    """
+
+    iterations: int = 500
+    epochs: int = 20
+    validation_iterations: int = 1
+
+    def __post_init__(self) -> None:
+        if self.iterations % self.epochs:
+            raise ValueError(f"iterations must be a multiple of epochs; given: {self.iterations}, {self.epochs}")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """An arm, a repeat, and all that its result depends on."""
+
+    name: str
+    arm: Arm
+    repeat: int
+    schedule: Schedule
+    data: StudyData
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The trainer's settings in full, so that a changed default makes a new key; stock nnU-Net has none."""
+        defaults = getattr(recursive_find_trainer_class_by_name(self.arm.trainer), "default_settings", None)
+        if defaults is None:
+            return {}
+        return {**asdict(defaults), **self.arm.settings, "seed": self.repeat}
+
+    @property
+    def key(self) -> str:
+        """A short hash of what the result depends on, the code excepted."""
+        parts = (self.arm.trainer, self.settings, self.repeat, asdict(self.schedule), self.data.fingerprint)
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:10]
+
+    @property
+    def label(self) -> str:
+        """Arm, repeat and key, for file names."""
+        return f"{self.name}_r{self.repeat}_{self.key}"
+
+    @property
+    def result_file(self) -> Path:
+        """Where the result is kept."""
+        return self.data.work / "runs" / f"{self.label}.json"
+
+    @property
+    def results_folder(self) -> Path:
+        """The run's own nnUNet_results."""
+        return self.data.work / "nnUNet_results" / self.label
+
+    def result(self) -> dict[str, Any] | None:
+        """Return the kept result, None if there is none."""
+        return json.loads(self.result_file.read_text()) if self.result_file.is_file() else None
+
+
+def run_trial(trial: Trial) -> dict[str, Any]:
+    """Train and score, unless that is done already, and return the result. To be run in a process of its own."""
+    if (kept := trial.result()) is not None:
+        return kept
+    torch.set_num_threads(1)
+    trial.results_folder.mkdir(parents=True, exist_ok=True)
+    trial.result_file.parent.mkdir(parents=True, exist_ok=True)
+    os.environ.update(nnUNet_results=str(trial.results_folder))
+    with open(trial.results_folder / "output.txt", "w") as log, contextlib.redirect_stdout(log):
+        started, cpu = time.perf_counter(), time.process_time()
+        trainer = train(trial)
+        trained = time.perf_counter()
+        scores = score_subsets(Path(trainer.output_folder_base), FOLD, trial.data, trial.arm.only_subset)
+        scored = time.perf_counter()
+    result = {
+        **_identity(trial),
+        "seconds_training": round(trained - started, 1),
+        "seconds_scoring": round(scored - trained, 1),
+        "seconds_cpu": round(time.process_time() - cpu, 1),  # of both; another program's load does not count
+        "record": _record(Path(trainer.output_folder)),
+        **asdict(scores),
+    }
+    with whole_file(trial.result_file) as temporary:
+        temporary.write_text(json.dumps(result, indent=1))
+    return result
+
+
+def train(trial: Trial) -> Any:
+    """Train as `nnUNetv2_train -f all` does, for a short schedule and without writing checkpoints on the way."""
+    plans = {**copy.deepcopy(trial.data.plans), "continue_training": False}
+    if trial.settings:
+        plans["mstkd"] = {**trial.arm.settings, "seed": trial.repeat}
+    trainer_class = recursive_find_trainer_class_by_name(trial.arm.trainer)
+    seed_all(trial.repeat)
+    trainer = trainer_class(plans, CONFIGURATION, FOLD, copy.deepcopy(trial.data.dataset_json), torch.device("cpu"))
+    trainer.num_epochs = trial.schedule.epochs
+    trainer.num_iterations_per_epoch = trial.schedule.iterations // trial.schedule.epochs
+    trainer.num_val_iterations_per_epoch = trial.schedule.validation_iterations
+    trainer.logger.plot_progress_png = lambda folder: None
+    trainer.disable_checkpointing = True
+    trainer.initialize()
+    # Anew, as stock nnU-Net draws its weights from the same generator: so all arms of a repeat see the same batches.
+    seed_all(trial.repeat)
+    # figures take a second an epoch, longer than its training
+    with mock.patch.object(MetricsLog, "_plot", lambda log, columns, file: file.touch()):
+        trainer.run_training()
+    trainer.disable_checkpointing = False
+    trainer.save_checkpoint(str(Path(trainer.output_folder) / "checkpoint_final.pth"))
+    return trainer
+
+
+def seed_all(seed: int) -> None:
+    """Seed every generator that nnU-Net draws from: it has no seed of its own."""
+    torch.manual_seed(seed)
+    np.random.seed(seed)
+    random.seed(seed)
+
+
+def code_hash() -> str:
+    """Return a short hash of the package's training code: it is no part of the key, so that comments may change."""
+    root = Path(nnunetv2_mstkd.__file__).parent
+    files = [file for folder in TRAINING_CODE for file in sorted((root / folder).glob("*.py"))]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:8]
+
+
+def _identity(trial: Trial) -> dict[str, Any]:
+    packages = ("nnunetv2", "torch", "numpy", "dynamic-network-architectures")
+    return {
+        "arm": trial.name,
+        "repeat": trial.repeat,
+        "trainer": trial.arm.trainer,
+        "settings": trial.settings,
+        "schedule": asdict(trial.schedule),
+        "data": trial.data.fingerprint,
+        "key": trial.key,
+        "code": code_hash(),
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
+    }
+
+
+def _record(fold_folder: Path) -> list[dict[str, float]]:
+    """Return the rows of mstkd_metrics.csv, none for stock nnU-Net."""
+    file = fold_folder / "mstkd_metrics.csv"
+    if not file.is_file():
+        return []
+    with open(file, newline="") as lines:
+        return [{name: float(value) for name, value in row.items() if value != ""} for row in csv.DictReader(lines)]
