@@ -27,12 +27,18 @@ class SubsetSettings:
 
     Args:
         seed: >= 0; governs initial weights, subset draws and dropout, not nnU-Net's own augmentation.
+        optimizer: "SGD" (nnU-Net: Nesterov momentum 0.99), "Adam" or "AdamW"; of student and teacher.
+        initial_lr: of the optimiser; None keeps the trainer's (nnU-Net: 1e-2, made for its SGD).
+        weight_decay: of the optimiser; None keeps the trainer's (nnU-Net: 3e-5).
 
     Raises:
         SettingsError: (here and in the subclasses) if a value has a wrong type or is out of range.
     """
 
     seed: int = 0
+    optimizer: str = "SGD"
+    initial_lr: float | None = None
+    weight_decay: float | None = None
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -46,6 +52,17 @@ class SubsetSettings:
                 raise SettingsError(f"Setting {field.name!r} must be finite and not negative; given: {value!r}")
         if self.seed < 0:
             raise SettingsError(f"Setting 'seed' must not be negative; given: {self.seed}")
+        _require_choice("optimizer", self.optimizer, OPTIMIZERS)
+        self._check_optimizer()
+
+    def _check_optimizer(self) -> None:
+        for name in ("initial_lr", "weight_decay"):
+            value = getattr(self, name)
+            is_number = isinstance(value, float | int) and not isinstance(value, bool)
+            if value is not None and not (is_number and math.isfinite(value) and value >= 0):
+                raise SettingsError(f"Setting {name!r} must be null or a number, not negative; given: {value!r}")
+        if self.optimizer != "SGD" and self.initial_lr is None:
+            raise SettingsError(f"Setting 'optimizer' is {self.optimizer!r}: give an 'initial_lr' too, such as 1e-4")
 
 
 @dataclass(frozen=True)
@@ -89,9 +106,6 @@ class DistillationSettings(SubsetSettings):
         reverse_kl: True swaps the arguments of L_KL, as released.
         co_training: True lets the distillation terms pull the teacher too, as released.
         ramp_fraction: in [0, 1]; part of all iterations over which the distillation weights rise from 0.7 % to 100 %.
-        optimizer: "SGD" (nnU-Net's: Nesterov momentum 0.99), "Adam" or "AdamW"; of both branches.
-        initial_lr: of both branches; None keeps the trainer's (nnU-Net: 1e-2, made for its SGD).
-        weight_decay: of both branches; None keeps the trainer's (nnU-Net: 3e-5).
         discriminator_lr: initial learning rate of the discriminator's Adam; decays as the branches' does.
     """
 
@@ -113,17 +127,12 @@ class DistillationSettings(SubsetSettings):
     reverse_kl: bool = False
     co_training: bool = False
     ramp_fraction: float = 0.2
-    optimizer: str = "SGD"
-    initial_lr: float | None = None
-    weight_decay: float | None = None
     discriminator_lr: float = 1e-4
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _require_choice("preset", self.preset, tuple(TRANSFORMER_PRESETS))
         _require_choice("extreme_value_normalization", self.extreme_value_normalization, ("rows", "tokens"))
-        _require_choice("optimizer", self.optimizer, OPTIMIZERS)
-        self._check_optimizer()
         if self.standardize_dim not in (1, -1, -2, -3):
             raise SettingsError(
                 f"Setting 'standardize_dim' must be 1 (classes) or a spatial axis counted from the end, -1 to -3; "
@@ -133,15 +142,6 @@ class DistillationSettings(SubsetSettings):
             raise SettingsError("Setting 'temperature' must be above 0; given: 0.0")
         if self.ramp_fraction > 1:
             raise SettingsError(f"Setting 'ramp_fraction' must be in [0, 1]; given: {self.ramp_fraction}")
-
-    def _check_optimizer(self) -> None:
-        for name in ("initial_lr", "weight_decay"):
-            value = getattr(self, name)
-            is_number = isinstance(value, float | int) and not isinstance(value, bool)
-            if value is not None and not (is_number and math.isfinite(value) and value >= 0):
-                raise SettingsError(f"Setting {name!r} must be null or a number, not negative; given: {value!r}")
-        if self.optimizer != "SGD" and self.initial_lr is None:
-            raise SettingsError(f"Setting 'optimizer' is {self.optimizer!r}: give an 'initial_lr' too, such as 1e-4")
 
 
 def _require_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

@@ -5,7 +5,6 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
 import torch
-from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import GradScaler, Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -26,7 +25,7 @@ from nnunetv2_mstkd.distillation.step import (
 )
 from nnunetv2_mstkd.distillation.subset_draw import mask_modalities, seeded_rng
 from nnunetv2_mstkd.losses import sigmoid_ramp_up
-from nnunetv2_mstkd.trainers.optimizer import build_optimizer, optimize
+from nnunetv2_mstkd.trainers.optimizer import optimize
 from nnunetv2_mstkd.trainers.pretrained import PretrainedStart
 from nnunetv2_mstkd.trainers.recording_trainer import RecordingTrainer
 from nnunetv2_mstkd.trainers.style_adversary import StyleAdversary
@@ -45,20 +44,6 @@ class nnUNetTrainerMSTKD(RecordingTrainer):
     settings: DistillationSettings
     teacher: Any
     adversary: StyleAdversary | None
-
-    def __init__(
-        self,
-        plans: dict,
-        configuration: str,
-        fold: int,
-        dataset_json: dict,
-        device: torch.device = torch.device("cuda"),
-    ) -> None:
-        super().__init__(plans, configuration, fold, dataset_json, device)
-        if self.settings.initial_lr is not None:
-            self.initial_lr = self.settings.initial_lr
-        if self.settings.weight_decay is not None:
-            self.weight_decay = self.settings.weight_decay
 
     # building -------------------------------------------------------------------------------------------------------
 
@@ -110,9 +95,7 @@ class nnUNetTrainerMSTKD(RecordingTrainer):
             discriminator = StyleDiscriminator(encoder.conv_op, encoder.output_channels[-1]).to(self.device)
             scaler = GradScaler(self.device.type) if self.grad_scaler is not None else None
             self.adversary = StyleAdversary(discriminator, self.settings.discriminator_lr, self.num_epochs, scaler)
-        branches = [{"params": list(student.parameters())}, {"params": list(teacher.parameters())}]
-        optimizer = build_optimizer(self.settings.optimizer, branches, self.initial_lr, self.weight_decay)
-        return optimizer, PolyLRScheduler(optimizer, self.initial_lr, self.num_epochs)
+        return super().configure_optimizers()
 
     @property
     def discriminator(self) -> nn.Module | None:
@@ -214,7 +197,7 @@ class nnUNetTrainerMSTKD(RecordingTrainer):
     # the loop -------------------------------------------------------------------------------------------------------
 
     def branches(self) -> dict[str, nn.Module]:
-        """Return the networks that are validated with all modalities, by name."""
+        """Return student and teacher."""
         return {**super().branches(), "teacher": self.teacher}
 
     def on_train_start(self) -> None:

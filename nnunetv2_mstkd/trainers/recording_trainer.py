@@ -17,10 +17,6 @@ class RecordingTrainer(SubsetTrainer):
     record: dict[str, float]
     metrics_log: MetricsLog | None
 
-    def branches(self) -> dict[str, nn.Module]:
-        """Return the networks that are validated with all modalities, by name."""
-        return {"student": self.network}
-
     def on_train_start(self) -> None:
         """Start training, and the record where it ended."""
         super().on_train_start()

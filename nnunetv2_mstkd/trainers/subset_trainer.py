@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import Tensor, distributed, nn
@@ -37,6 +38,7 @@ from nnunetv2_mstkd.trainers.checkpoint import (
     set_earlier_run_aside,
     write_checkpoint,
 )
+from nnunetv2_mstkd.trainers.optimizer import build_optimizer
 from nnunetv2_mstkd.trainers.refusals import refuse_cascade, refuse_mixed_folds
 from nnunetv2_mstkd.trainers.unwrap import unwrap
 
@@ -53,6 +55,8 @@ class SubsetTrainer(nnUNetTrainer):
 
     default_settings: ClassVar[SubsetSettings] = SubsetSettings()
     network: Any
+    initial_lr: float
+    weight_decay: float
     current_epoch: int
     save_every: int
     my_init_kwargs: dict[str, Any]
@@ -73,6 +77,8 @@ class SubsetTrainer(nnUNetTrainer):
         super().__init__(plans, configuration, fold, dataset_json, device)
         self.modalities = modalities
         self.settings = settings
+        self.initial_lr = self.initial_lr if settings.initial_lr is None else settings.initial_lr
+        self.weight_decay = self.weight_decay if settings.weight_decay is None else settings.weight_decay
         if ignored := passed_over_settings(settings, plans):
             self.print_to_log_file(f"Settings in the plans that {self.__class__.__name__} does not have: {ignored}")
         self.plans_manager.plans[SECTION] = plans_section(settings, modalities)
@@ -127,6 +133,16 @@ class SubsetTrainer(nnUNetTrainer):
         """Build all parts, their initial weights drawn from the seed."""
         with seeded_rng(self.device, INITIAL_WEIGHTS, self.settings.seed):
             super().initialize()
+
+    def branches(self) -> dict[str, nn.Module]:
+        """Return the networks that are trained, and validated with all modalities, by name."""
+        return {"student": self.network}
+
+    def configure_optimizers(self) -> tuple[torch.optim.Optimizer, Any]:
+        """Build the optimiser that the settings name, a parameter group for each branch, and nnU-Net's schedule."""
+        groups = [{"params": list(unwrap(branch).parameters())} for branch in self.branches().values()]
+        optimizer = build_optimizer(self.settings.optimizer, groups, self.initial_lr, self.weight_decay)
+        return optimizer, PolyLRScheduler(optimizer, self.initial_lr, self.num_epochs)
 
     # where the run is -----------------------------------------------------------------------------------------------
 

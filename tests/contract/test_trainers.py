@@ -101,6 +101,19 @@ def test_a_users_subclass_decides_the_schedule(make_trainer, find_trainer):
     assert "UserTrainer__" in trainer.output_folder
 
 
+@pytest.mark.parametrize(("name", "branches"), [("nnUNetTrainerModalityDropout", 1), ("nnUNetTrainerMSTKD", 2)])
+def test_optimiser_of_the_settings(make_trainer, name, branches):
+    stock = make_trainer(name)
+    stock.initialize()
+    assert type(stock.optimizer) is torch.optim.SGD
+    assert {(g["lr"], g["weight_decay"], g["momentum"]) for g in stock.optimizer.param_groups} == {(1e-2, 3e-5, 0.99)}
+    trainer = make_trainer(name, settings={"optimizer": "AdamW", "initial_lr": 1e-3, "weight_decay": 0.01})
+    trainer.initialize()
+    assert type(trainer.optimizer) is torch.optim.AdamW
+    assert len(trainer.optimizer.param_groups) == branches
+    assert {(group["lr"], group["weight_decay"]) for group in trainer.optimizer.param_groups} == {(1e-3, 0.01)}
+
+
 def test_paper_trainer_uses_the_papers_optimiser(make_trainer):
     trainer = make_trainer("nnUNetTrainerMSTKDPaper")
     trainer.initialize()

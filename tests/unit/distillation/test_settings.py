@@ -147,4 +147,5 @@ def test_weights_of_the_paper_are_converted_from_a_sum_of_dice_to_a_mean():
 def test_every_setting_is_documented():
     documentation = "".join(c.__doc__ for c in (SubsetSettings, ModalityDropoutSettings, DistillationSettings))
     assert not [f.name for f in fields(DistillationSettings) if f"    {f.name}: " not in documentation]
-    assert set(asdict(ModalityDropoutSettings())) == {"seed", "fixed_subset"}
+    own = {"seed", "optimizer", "initial_lr", "weight_decay", "fixed_subset"}
+    assert set(asdict(ModalityDropoutSettings())) == own
