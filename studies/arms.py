@@ -41,6 +41,7 @@ ARMS: dict[str, Arm] = {
     "mstkd": Arm(MSTKD),
     "nnunet": Arm(PLAIN),
     "mstkd_adamw": Arm(MSTKD, ADAMW),
+    "dropout_adamw": Arm(DROPOUT, ADAMW),
     "mstkd_adam": Arm(MSTKD, ADAM),
     "noMSTKD": Arm("nnUNetTrainerMSTKD_noMSTKD"),
     "noGSME": Arm("nnUNetTrainerMSTKD_noGSME"),
@@ -54,6 +55,17 @@ FURTHER_ARMS: dict[str, Arm] = {
     **{f"only_{term}": Arm(MSTKD, {k: v for k, v in NO_TERMS.items() if k != f"weight_{term}"}) for term in TERMS},
     **{f"without_{term}": Arm(MSTKD, {f"weight_{term}": 0.0}) for term in TERMS},
     "noMSTKD_noGSME": Arm("nnUNetTrainerMSTKD_noMSTKD", {"use_style_matching": False}),
+    "logits_only": Arm(MSTKD, {k: v for k, v in NO_TERMS.items() if k not in ("weight_consistency", "weight_logits")}),
+    "own_initialization": Arm(MSTKD, {"shared_initialization": False}),
+    "released_features": Arm(
+        MSTKD,
+        {
+            "relative_features": False,
+            "weight_content": 0.02,
+            "weight_multiscale": 0.2 / 2.4,
+            "weight_style_matching": 0.1,
+        },
+    ),
     "co_training": Arm(MSTKD, {"co_training": True}),
 }
 

@@ -99,7 +99,12 @@ class DistillationSettings(SubsetSettings):
         weight_extreme_value: of L_EVD, between re-weighted attention maps.
         weight_style_matching: of L_M1..3, between cross-Gram matrices.
         weight_adversarial: of L_adv for the student.
+        relative_features: True measures the features of the content, multiscale and style matching terms in units of
+            the teacher's root mean square, so that their weights do not depend on how large features happen to be;
+            False compares them as they are, as released.
         extreme_value_normalization: "rows" or "tokens" (the published form, scaled by the token count).
+        shared_initialization: True lets the teacher start from the student's initial weights, so that channels of the
+            same number mean the same when their features are compared; False draws its own, as released.
         temperature: > 0, of L_KL.
         standardize_dim: axis along which L_KL standardises logits of labels: 1 is the class axis; -1, the last spatial
             axis, is the released form. Regions are standardised over voxels, whatever it is.
@@ -116,12 +121,14 @@ class DistillationSettings(SubsetSettings):
     weight_teacher_segmentation: float = 1.0
     weight_consistency: float = 2.0
     weight_logits: float = 1 / PAPER_SCALE
-    weight_content: float = 0.02
-    weight_multiscale: float = 0.2 / PAPER_SCALE
+    weight_content: float = 0.005
+    weight_multiscale: float = 0.05
     weight_extreme_value: float = 1.0
-    weight_style_matching: float = 0.1
+    weight_style_matching: float = 0.03
     weight_adversarial: float = 2e-4 / PAPER_SCALE
+    relative_features: bool = True
     extreme_value_normalization: Literal["rows", "tokens"] = "rows"
+    shared_initialization: bool = True
     temperature: float = 7.0
     standardize_dim: int = 1
     reverse_kl: bool = False

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from nnunetv2_mstkd.architectures import NetworkFeatures
+from nnunetv2_mstkd.distillation.feature_scale import in_teacher_units
 from nnunetv2_mstkd.distillation.settings import DistillationSettings
 from nnunetv2_mstkd.losses import (
     adversarial_discriminator,
@@ -105,19 +106,16 @@ def distillation_terms(
         settings: which terms, in which form.
     """
     detach = not settings.co_training
+    features = in_teacher_units(teacher, student) if settings.relative_features else (teacher, student)
     compute: dict[str, Callable[[], Tensor]] = {
         "consistency": lambda: _consistency_term(teacher, student, target, detach),
         "logits": lambda: _logit_term(teacher, student, target, settings),
-        "content": lambda: content_distillation(teacher.content, student.content, detach_teacher=detach),
-        "multiscale": lambda: multiscale_feature_distillation(
-            teacher.multiscale, student.multiscale, detach_teacher=detach
-        ),
+        "content": lambda: content_distillation(*(f.content for f in features), detach_teacher=detach),
+        "multiscale": lambda: multiscale_feature_distillation(*(f.multiscale for f in features), detach_teacher=detach),
         "extreme_value": lambda: extreme_value_distillation(
             teacher.attention, student.attention, settings.extreme_value_normalization, detach_teacher=detach
         ),
-        "style_matching": lambda: global_style_matching(
-            style_triple(teacher), style_triple(student), detach_teacher=detach
-        ),
+        "style_matching": lambda: global_style_matching(*map(style_triple, features), detach_teacher=detach),
         "adversarial": lambda: adversarial_student(frozen_scores(discriminator, student.style)),
     }
     return {term: compute[term]() for term in active_weights(settings)}

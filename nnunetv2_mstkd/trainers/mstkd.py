@@ -88,6 +88,8 @@ class nnUNetTrainerMSTKD(RecordingTrainer):
             self.label_manager.num_segmentation_heads,
             self.enable_deep_supervision,
         ).to(self.device)
+        if self.settings.shared_initialization:
+            teacher.load_state_dict(student.state_dict())
         self.teacher = torch.compile(teacher) if self._do_i_compile() else teacher
         self.adversary = None
         if "adversarial" in active_weights(self.settings):

@@ -23,12 +23,17 @@ class nnUNetTrainerMSTKD_noSLKD(nnUNetTrainerMSTKD):
 
 
 class nnUNetTrainerMSTKDPaper(nnUNetTrainerMSTKD):
-    """The paper's sizes and optimiser: transformer 768 x 12, attention compared by tokens, Adam 1e-4."""
+    """The paper's sizes, optimiser and weights: transformer 768 x 12, attention by tokens, features as they are."""
 
     default_settings = DistillationSettings(
         preset="paper",
         extreme_value_normalization="tokens",
         weight_extreme_value=0.482 / PAPER_SCALE,
+        relative_features=False,
+        shared_initialization=False,
+        weight_content=0.02,  # not the released 0.2, which drowned the segmentation: docs/explanation/method.md
+        weight_multiscale=0.2 / PAPER_SCALE,
+        weight_style_matching=0.1,  # the released value is numerically nothing
         optimizer="Adam",
         initial_lr=1e-4,
         weight_decay=1e-5,

@@ -101,6 +101,16 @@ def test_a_users_subclass_decides_the_schedule(make_trainer, find_trainer):
     assert "UserTrainer__" in trainer.output_folder
 
 
+@pytest.mark.parametrize("shared", [True, False])
+def test_initial_weights_of_the_teacher(make_trainer, shared):
+    trainer = make_trainer("nnUNetTrainerMSTKD", settings={"shared_initialization": shared})
+    trainer.initialize()
+    student, teacher = trainer.network.state_dict(), trainer.teacher.state_dict()
+    equal = [torch.equal(student[name], teacher[name]) for name in student if student[name].ndim > 1]
+    assert all(equal) == shared
+    assert trainer.network.encoder is not trainer.teacher.encoder, "equal at first, not the same"
+
+
 @pytest.mark.parametrize(("name", "branches"), [("nnUNetTrainerModalityDropout", 1), ("nnUNetTrainerMSTKD", 2)])
 def test_optimiser_of_the_settings(make_trainer, name, branches):
     stock = make_trainer(name)

@@ -136,11 +136,10 @@ def test_channels_without_names_are_called_by_number():
 
 
 def test_weights_of_the_paper_are_converted_from_a_sum_of_dice_to_a_mean():
-    # the paper: 0.6 * sum of 4 Dice terms + 10 L_mse + 1 L_KL + 0.2 L_MST + 2e-4 L_adv; ours has weight 1 on the mean
+    # the paper: 0.6 * sum of 4 Dice terms + 1 L_KL + 2e-4 L_adv + ...; ours has weight 1 on the mean
     assert pytest.approx(2.4) == PAPER_SCALE
     settings = DistillationSettings()
     assert settings.weight_logits == pytest.approx(1 / 2.4)
-    assert settings.weight_multiscale == pytest.approx(0.2 / 2.4)
     assert settings.weight_adversarial == pytest.approx(2e-4 / 2.4)
 
 
