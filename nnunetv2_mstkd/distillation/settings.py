@@ -122,7 +122,7 @@ class DistillationSettings(SubsetSettings):
     weight_consistency: float = 2.0
     weight_logits: float = 1 / PAPER_SCALE
     weight_content: float = 0.005
-    weight_multiscale: float = 0.05
+    weight_multiscale: float = 0.02
     weight_extreme_value: float = 1.0
     weight_style_matching: float = 0.03
     weight_adversarial: float = 2e-4 / PAPER_SCALE
