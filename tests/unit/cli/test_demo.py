@@ -75,5 +75,12 @@ def test_a_stopped_demonstration_says_how_to_go_on(calls, tmp_path, monkeypatch,
         os.kill(os.getpid(), number)
 
     monkeypatch.setattr("nnunetv2_mstkd.demo.demonstration.demonstrate", interrupted)
-    assert main(["demo", str(tmp_path), "--quick", "--device", "cpu"]) == 1
+    # a shell starts background jobs with Ctrl-C ignored, and Python leaves it so: a test run may be such a job
+    earlier = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert main(["demo", str(tmp_path), "--quick", "--device", "cpu"]) == 1
+    finally:
+        for n, handler in earlier.items():
+            signal.signal(n, handler)
     assert f"To go on from here: mstkd demo {tmp_path} --quick --device cpu" in capsys.readouterr().err
