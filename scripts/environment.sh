@@ -9,10 +9,11 @@ if [ -z "${VIRTUAL_ENV:-}" ]; then
 fi
 export VIRTUAL_ENV PATH="$VIRTUAL_ENV/bin:$PATH"
 
-# install_package <extra> "<modules that it brings>": the package as it is in this checkout; what it needs only where one
-# of the modules is missing
+# install_package <extra>: the package as it is in this checkout; what it needs only where something is missing
 install_package() {
-    if python -c "import $2" 2>/dev/null; then
+    local modules="nnunetv2, nilearn"
+    [ "$1" = dev ] && modules+=", ruff, mypy, pytest"
+    if python -c "import $modules" 2>/dev/null; then
         pip install --quiet --disable-pip-version-check --no-deps --force-reinstall "$repository"
     else
         echo "Installing into $VIRTUAL_ENV (nnU-Net brings PyTorch: several GB, a few minutes) ..."
