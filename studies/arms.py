@@ -66,6 +66,8 @@ FURTHER_ARMS: dict[str, Arm] = {
             "weight_style_matching": 0.1,
         },
     ),
+    "with_content": Arm(MSTKD, {"weight_content": 0.005}),  # the default of the first evidence's main table
+    "gsme_network_only": Arm(MSTKD, {"weight_style_matching": 0.0, "weight_adversarial": 0.0}),
     "co_training": Arm(MSTKD, {"co_training": True}),
 }
 

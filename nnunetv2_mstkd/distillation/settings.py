@@ -94,7 +94,7 @@ class DistillationSettings(SubsetSettings):
         weight_teacher_segmentation: of the teacher's segmentation loss.
         weight_consistency: of L_mse, the squared difference of the probabilities.
         weight_logits: of L_KL, between standardised logits.
-        weight_content: of the content features' squared difference.
+        weight_content: of the content features' squared difference: in the released code, not in the paper.
         weight_multiscale: of L_MST, the multi-scale features' squared difference.
         weight_extreme_value: of L_EVD, between re-weighted attention maps.
         weight_style_matching: of L_M1..3, between cross-Gram matrices.
@@ -121,7 +121,7 @@ class DistillationSettings(SubsetSettings):
     weight_teacher_segmentation: float = 1.0
     weight_consistency: float = 2.0
     weight_logits: float = 1 / PAPER_SCALE
-    weight_content: float = 0.005
+    weight_content: float = 0.0
     weight_multiscale: float = 0.02
     weight_extreme_value: float = 1.0
     weight_style_matching: float = 0.03

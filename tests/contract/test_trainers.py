@@ -431,10 +431,10 @@ def test_a_wrong_fixed_subset_is_refused_before_anything_is_written(make_trainer
 
 TERMS = {"consistency", "logits", "content", "multiscale", "extreme_value", "style_matching", "adversarial"}
 LACKS = {
-    "nnUNetTrainerMSTKD": set(),
-    "nnUNetTrainerMSTKD_noMSTKD": {"multiscale", "extreme_value"},
+    "nnUNetTrainerMSTKD": {"content"},
+    "nnUNetTrainerMSTKD_noMSTKD": {"content", "multiscale", "extreme_value"},
     "nnUNetTrainerMSTKD_noGSME": {"content", "style_matching", "adversarial"},
-    "nnUNetTrainerMSTKD_noSLKD": {"consistency", "logits"},
+    "nnUNetTrainerMSTKD_noSLKD": {"content", "consistency", "logits"},
     "nnUNetTrainerMSTKDPaper": set(),
 }
 

@@ -13,6 +13,7 @@ FEATURE_TERMS = {
     "weight_consistency": 0.0,
     "weight_adversarial": 0.0,
     "weight_extreme_value": 0.0,
+    "weight_content": 0.005,
 }
 
 

@@ -24,18 +24,20 @@ from nnunetv2_mstkd.distillation.step import (
     valid_voxels,
 )
 
+WITH_CONTENT = {"weight_content": 0.005}
 ABLATIONS = {
-    "all": ({}, set(DISTILLATION_TERMS)),
+    "default": ({}, set(DISTILLATION_TERMS) - {"content"}),
+    "all": (WITH_CONTENT, set(DISTILLATION_TERMS)),
     "noMSTKD": (
-        {"use_multiscale_transformer": False},
+        {"use_multiscale_transformer": False, **WITH_CONTENT},
         {"consistency", "logits", "content", "style_matching", "adversarial"},
     ),
-    "noGSME": ({"use_style_matching": False}, {"consistency", "logits", "multiscale", "extreme_value"}),
+    "noGSME": ({"use_style_matching": False, **WITH_CONTENT}, {"consistency", "logits", "multiscale", "extreme_value"}),
     "noSLKD": (
-        {"use_logit_distillation": False},
+        {"use_logit_distillation": False, **WITH_CONTENT},
         {"content", "multiscale", "extreme_value", "style_matching", "adversarial"},
     ),
-    "one weight 0": ({"weight_content": 0.0}, set(DISTILLATION_TERMS) - {"content"}),
+    "one weight 0": ({"weight_logits": 0.0, **WITH_CONTENT}, set(DISTILLATION_TERMS) - {"logits"}),
 }
 
 
@@ -124,7 +126,7 @@ def test_segmentation_terms_take_the_loss_of_each_branch(branches):
 
 
 def test_distillation_pulls_the_student_only(branches):
-    branches = branches()
+    branches = branches(**WITH_CONTENT)
     sum(branches.terms().values()).backward()
     assert gradients(branches.student)
     assert not gradients(branches.teacher)
@@ -132,7 +134,7 @@ def test_distillation_pulls_the_student_only(branches):
 
 @pytest.mark.parametrize("term", [t for t in DISTILLATION_TERMS if t != "adversarial"])
 def test_co_training_pulls_the_teacher_too(branches, term):
-    branches = branches(co_training=True)
+    branches = branches(co_training=True, **WITH_CONTENT)
     branches.terms()[term].backward()
     assert gradients(branches.student)
     assert gradients(branches.teacher)
@@ -140,7 +142,7 @@ def test_co_training_pulls_the_teacher_too(branches, term):
 
 @pytest.mark.parametrize("term", DISTILLATION_TERMS)
 def test_each_term_reaches_the_students_encoder(branches, term):
-    branches = branches()
+    branches = branches(**WITH_CONTENT)
     branches.terms()[term].backward()
     assert gradients(branches.student.encoder)
 
