@@ -32,6 +32,10 @@ class CheckpointError(MSTKDError, RuntimeError):
     """A checkpoint belongs to another trainer or plan, or lacks what is asked of it."""
 
 
+class UntrustedCheckpointError(CheckpointError):
+    """Loading a checkpoint would execute code from it, and nobody said that it may."""
+
+
 class NonFiniteLossError(MSTKDError, ArithmeticError):
     """A loss term became NaN or infinite; the message names term, epoch, iteration and cases."""
 
@@ -56,3 +60,27 @@ class CohortError(MSTKDError, ValueError):
 
 class DemoError(MSTKDError, RuntimeError):
     """The demonstration cannot start, or one of its commands failed."""
+
+
+class ModelFolderError(MSTKDError, ValueError):
+    """A folder is no trained model, or lacks a part of it."""
+
+
+class UntrustedPlansError(ModelFolderError):
+    """Plans name something that is no part of a network, and building the model would call it."""
+
+
+class ModelArchiveError(MSTKDError, ValueError):
+    """An archive is no model, is damaged, or holds something that must not be unpacked."""
+
+
+class PredictionError(MSTKDError, RuntimeError):
+    """A case failed while it was predicted; the message names it."""
+
+
+class OutputError(MSTKDError, OSError):
+    """A result could not be written whole: a full disk, a folder without permission."""
+
+
+class CaseError(MSTKDError, ValueError):
+    """A case, or the folder or table that names it, cannot be used as input."""

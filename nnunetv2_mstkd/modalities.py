@@ -34,6 +34,12 @@ def _sequence(name: str) -> str:
     return _SEQUENCE_OF.get(normalized, normalized)
 
 
+def known_sequence(name: str) -> str | None:
+    """Return the sequence that an alias stands for, as our messages call it ("T1ce"); None if it is no alias."""
+    normalized = _normalize(name)
+    return next((names[0] for names in ALIASES if normalized in map(str.lower, names)), None)
+
+
 @dataclass(frozen=True)
 class Modalities:
     """The modalities of a dataset, in channel order.
@@ -99,22 +105,37 @@ class Modalities:
         """Return the subset whose channel c is present where bit c of `code`, 1 <= code < 2^M, is set."""
         return ModalitySubset(self, tuple(bool(code >> channel & 1) for channel in range(len(self))))
 
+    def fitting(self, name: str) -> tuple[int, ...]:
+        """Return the channels that a name fits: as it is, else but for case and separators, else as an alias."""
+        for spelling in (lambda n: n, _normalize, _sequence):
+            found = tuple(i for i, own in enumerate(self.names) if spelling(own) == spelling(name))
+            if found:
+                return found
+        return ()
+
     def channel(self, name: str) -> int:
         """Return the channel index of a modality given by its name or by an alias, whatever the case.
 
         Raises:
             ModalityError: if no channel, or more than one, fits; the message lists the choices.
         """
-        for spelling in (lambda n: n, _normalize, _sequence):
-            found = [i for i, own in enumerate(self.names) if spelling(own) == spelling(name)]
-            if len(found) == 1:
-                return found[0]
-            if found:
-                fitting = [self.names[i] for i in found]
-                raise ModalityError(f"{name!r} fits several modalities: {fitting}. Use one of the exact names.")
-        close = difflib.get_close_matches(_normalize(name), [_normalize(n) for n in self.names], n=1)
-        hint = f" Did you mean {next(n for n in self.names if _normalize(n) == close[0])!r}?" if close else ""
+        found = self.fitting(name)
+        if len(found) == 1:
+            return found[0]
+        if found:
+            fitting = [self.names[i] for i in found]
+            raise ModalityError(f"{name!r} fits several modalities: {fitting}. Use one of the exact names.")
+        nearest = self.nearest(name)
+        hint = f" Did you mean {nearest!r}?" if nearest else ""
         raise ModalityError(f"Unknown modality {name!r}.{hint} {self.choices}")
+
+    def nearest(self, name: str) -> str | None:
+        """Return the modality or alias that a misspelt name is most like; None if it is like none of them."""
+        sequences = {_sequence(own) for own in self.names}
+        spellings = {alias: alias for alias, sequence in _SEQUENCE_OF.items() if sequence in sequences}
+        spellings.update({_normalize(own): own for own in self.names})
+        close = difflib.get_close_matches(_normalize(name), spellings, n=1)
+        return spellings[close[0]] if close else None
 
     def subset(self, text: str) -> "ModalitySubset":
         """Return the subset that a user typed.

@@ -12,7 +12,7 @@ export VIRTUAL_ENV PATH="$VIRTUAL_ENV/bin:$PATH"
 # install_package <extra>: the package as it is in this checkout; what it needs only where something is missing
 install_package() {
     local modules="nnunetv2, nilearn"
-    [ "$1" = dev ] && modules+=", ruff, mypy, pytest"
+    [ "$1" = dev ] && modules+=", ruff, mypy, pytest, hypothesis"
     if python -c "import $modules" 2>/dev/null; then
         pip install --quiet --disable-pip-version-check --no-deps --force-reinstall "$repository"
     else

@@ -19,11 +19,13 @@ LAYERS = {
     "regions": (0, "L0"),
     "errors": (0, "L0"),
     "whole_file": (0, "L0"),
+    "checksum": (0, "L0"),
     "compatibility": (0, "L0"),
     "architectures": (1, "L1"),
     "losses": (1, "L1"),
     "evaluation": (1, "L1'"),
     "datasets": (1, "L1'"),
+    "cases": (1, "L1'"),
     "distillation": (2, "L2"),
     "benchmark": (2, "L2"),
     "demo": (2, "L2"),
@@ -32,6 +34,7 @@ LAYERS = {
     "planning": (3, "L3"),
     "overlay": (3, "L3"),
     "doctor": (3, "L3"),
+    "sharing": (3, "L3"),
     "cli": (4, "L4"),
 }
 WITHOUT_TORCH = ("L0", "L1'")

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from nnunetv2_mstkd.errors import ModalityError
-from nnunetv2_mstkd.modalities import ALIASES, Modalities, ModalitySubset
+from nnunetv2_mstkd.modalities import ALIASES, Modalities, ModalitySubset, known_sequence
 
 FOUR = Modalities(("T1", "T1ce", "T2", "FLAIR"))
 
@@ -64,6 +64,22 @@ def test_what_cannot_be_meant_is_refused_with_the_choices(text):
 def test_a_misspelt_name_gets_a_suggestion():
     with pytest.raises(ModalityError, match="Did you mean 'FLAIR'"):
         FOUR.subset("FLIAR")
+
+
+def test_a_misspelt_alias_of_the_model_gets_a_suggestion():
+    assert FOUR.nearest("t1gf") == "t1gd"
+    assert FOUR.nearest("Flaire") == "FLAIR"
+    assert FOUR.nearest("CT") is None
+    assert Modalities(("T1", "T2")).nearest("flaire") is None
+
+
+def test_a_name_fits_the_most_exact_spelling():
+    modalities = Modalities(("T1", "t1", "T1-N"))
+    assert [modalities.fitting(name) for name in ("t1", "t1n", "T1w", "T2")] == [(1,), (2,), (0, 1, 2), ()]
+
+
+def test_well_known_sequences_are_told_whatever_the_model_has():
+    assert [known_sequence(name) for name in ("t1_gd", "FLAIR", "PET")] == ["T1ce", "FLAIR", None]
 
 
 @pytest.mark.parametrize("names", ALIASES)
