@@ -124,7 +124,7 @@ def write(file: Path, array: np.ndarray) -> None:
 
 
 def test_the_snippet_completes_a_case(surroundings):
-    functions = run("docs/how-to/predict-with-missing-modalities.md")
+    functions = run("docs/how-to/mask-in-the-stock-command.md")
     for channel in (1, 3):
         write(surroundings / f"patientC_{channel:04d}.nii.gz", np.ones((2, 3, 4)))
     assert functions["complete_case"](surroundings, "patientC", 4) == "0101"
@@ -136,7 +136,7 @@ def test_the_snippet_completes_a_case(surroundings):
 
 
 def test_the_snippet_compares_the_unions(surroundings):
-    has_equal_union = run("docs/how-to/predict-with-missing-modalities.md")["has_equal_union"]
+    has_equal_union = run("docs/how-to/mask-in-the-stock-command.md")["has_equal_union"]
     small, large = np.zeros((2, 3, 4)), np.zeros((2, 3, 4))
     small[0], large[:] = 1, 1
     write(surroundings / "case_0000.nii.gz", small)

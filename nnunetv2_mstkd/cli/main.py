@@ -21,11 +21,14 @@ COMMANDS = {
     "cohort": Command("nnunetv2_mstkd.cli.cohort", "write a cohort of simulated patients, an nnU-Net raw dataset"),
     "demo": Command("nnunetv2_mstkd.cli.demo", "train and compare models on simulated patients, in minutes"),
     "doctor": Command("nnunetv2_mstkd.cli.doctor", "check the installation, and say what mends each problem"),
+    "export": Command("nnunetv2_mstkd.cli.export", "write a model as an archive for others, with a model card"),
+    "import": Command("nnunetv2_mstkd.cli.import_", "check an archive of a model and install it, executing nothing"),
+    "predict": Command("nnunetv2_mstkd.cli.predict", "segment cases with whatever modalities each of them has"),
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0 done, 1 failed; a usage error exits with 2."""
+    """Run one command and return its exit code: 0 done, 1 failed, others its own; a usage error exits with 2."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     args = _parser(arguments[:1]).parse_args(arguments)
     try:

@@ -29,10 +29,24 @@ def refuse_during_training() -> None:
     Raises:
         ModalityError: if it is: training draws its own subsets, and a forgotten variable would spoil the model.
     """
+    refuse_variable(
+        "it is for prediction only: training draws its own subsets",
+        " For a model of one subset use nnUNetTrainerModalityDropout with the setting fixed_subset.",
+    )
+
+
+def refuse_variable(reason: str, hint: str = "") -> None:
+    """Check that MSTKD_MODALITIES is not set.
+
+    Args:
+        reason: why it must not be.
+        hint: what to do in its place.
+
+    Raises:
+        ModalityError: if it is.
+    """
     text = os.environ.get(MODALITIES_VARIABLE)
     if text is not None:
         raise ModalityError(
-            f"{MODALITIES_VARIABLE}={text!r} is set, but it is for prediction only: training draws its own subsets. "
-            f"Mend: unset {MODALITIES_VARIABLE}. For a model of one subset use nnUNetTrainerModalityDropout with the "
-            f"setting fixed_subset."
+            f"{MODALITIES_VARIABLE}={text!r} is set, but {reason}. Mend: unset {MODALITIES_VARIABLE}.{hint}"
         )

@@ -1,0 +1,122 @@
+"""A model folder: which parts it has, and who trained it (L3)."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nnunetv2.paths import nnUNet_results
+from nnunetv2.utilities.file_path_utilities import get_output_folder
+from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
+
+from nnunetv2_mstkd.distillation.settings import settings_from_plans
+from nnunetv2_mstkd.errors import ModelFolderError
+from nnunetv2_mstkd.inference.safe_checkpoint import CONFIGURATION, INIT_ARGS, TRAINER_NAME
+from nnunetv2_mstkd.modalities import Modalities, ModalitySubset
+from nnunetv2_mstkd.trainers.subset_trainer import SubsetTrainer
+
+BENCHMARK_FILE = "mstkd_benchmark.json"
+ALL_CASES = "all"  # the fold that was trained on every case
+
+
+def find_model_folder(dataset: str, trainer: str, plans: str, configuration: str) -> Path:
+    """Return the folder that nnU-Net trains such a model in.
+
+    Args:
+        dataset: name or number.
+        trainer: class name.
+        plans: name of the plans.
+        configuration: such as 3d_fullres.
+
+    Raises:
+        ModelFolderError: if nnUNet_results is not set, or there is no such dataset or folder.
+    """
+    if not nnUNet_results.is_set():
+        raise ModelFolderError("nnUNet_results is not set: export it, or name the model folder with -m")
+    try:
+        folder = Path(get_output_folder(dataset, trainer, plans, configuration))
+    except (RuntimeError, ValueError) as error:
+        raise ModelFolderError(f"nnU-Net knows no dataset {dataset!r} ({error})") from error
+    if not folder.is_dir():
+        there = sorted(path.name for path in folder.parent.glob("*__*__*"))
+        raise ModelFolderError(f"There is no {folder}; trained for this dataset: {', '.join(there) or 'nothing'}")
+    return folder
+
+
+def read_json(folder: Path, name: str) -> dict[str, Any]:
+    """Return the content of a JSON file of a model folder.
+
+    Raises:
+        ModelFolderError: if it is not there, or no JSON object.
+    """
+    file = folder / name
+    if not file.is_file():
+        raise ModelFolderError(
+            f"{folder} is no model folder of nnU-Net: it has no {name}. Name a folder such as "
+            f"<nnUNet_results>/Dataset137_BraTS/nnUNetTrainerMSTKD__nnUNetPlans__3d_fullres"
+        )
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ModelFolderError(f"{file} is no JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise ModelFolderError(f"{file} holds one {type(content).__name__}, not an object")
+    return content
+
+
+def fold_names(folder: Path, folds: Sequence[str | int] | None, checkpoint: str) -> list[str]:
+    """Return the folds to use, as in the names of their folders.
+
+    Args:
+        folder: of the model.
+        folds: numbers, or "all"; None takes every fold that has the checkpoint, fold_all only if there is no other.
+        checkpoint: name of the checkpoint files.
+
+    Raises:
+        ModelFolderError: if a fold lacks the checkpoint, or none has it.
+    """
+    trained = sorted(path.parent.name.removeprefix("fold_") for path in folder.glob(f"fold_*/{checkpoint}"))
+    if folds is None:
+        chosen = [name for name in trained if name != ALL_CASES] or trained
+        if not chosen:
+            raise ModelFolderError(f"No fold in {folder} has a {checkpoint}: is the training finished?")
+        return chosen
+    asked = [str(fold) for fold in folds]
+    if missing := [fold for fold in asked if fold not in trained]:
+        raise ModelFolderError(
+            f"Fold {', '.join(missing)} has no {checkpoint} in {folder}; there is: {trained or None}"
+        )
+    return asked
+
+
+def require_one_model(files: Sequence[Path], checkpoints: Sequence[Mapping[str, Any]]) -> None:
+    """Check that all folds were trained by one trainer in one configuration.
+
+    Raises:
+        ModelFolderError: if not; the message shows them.
+    """
+    kinds = {(c[TRAINER_NAME], c[INIT_ARGS][CONFIGURATION]) for c in checkpoints}
+    if len(kinds) > 1:
+        raise ModelFolderError(f"The folds do not belong together: {sorted(kinds)} in {[str(f) for f in files]}")
+
+
+def find_trainer(name: str) -> type:
+    """Return the class of a trainer, by nnU-Net's own search.
+
+    Raises:
+        ModelFolderError: if there is none.
+    """
+    try:
+        return recursive_find_trainer_class_by_name(name)
+    except RuntimeError as error:
+        raise ModelFolderError(
+            f"The model was trained by {name}, which nnU-Net does not find here. Install the package that brings it; "
+            f"`mstkd doctor` checks ours."
+        ) from error
+
+
+def needed_subset(trainer: Any, plans: Mapping[str, Any], modalities: Modalities) -> ModalitySubset | None:
+    """Return the subset that a dedicated model was trained for and cannot do without; None for any other model."""
+    if not issubclass(trainer, SubsetTrainer):
+        return None
+    return trainer.visible_subset(settings_from_plans(trainer.default_settings, plans), modalities)

@@ -1,0 +1,153 @@
+"""What is written beside the segmentations: a sidecar for each case, a manifest of the run (L3)."""
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from nnunetv2_mstkd.cases.case import Case
+from nnunetv2_mstkd.checksum import sha256_of
+from nnunetv2_mstkd.inference.missing_modality_predictor import MissingModalityPredictor
+from nnunetv2_mstkd.inference.prediction import Prediction
+from nnunetv2_mstkd.modalities import Modalities
+from nnunetv2_mstkd.whole_file import whole_file
+
+PACKAGES = ("nnunetv2_mstkd", "nnunetv2", "torch", "numpy", "SimpleITK")
+
+
+def model_facts(predictor: MissingModalityPredictor) -> dict[str, Any]:
+    """Return what identifies a model."""
+    model = predictor.model
+    return {
+        "folder": str(model.folder.resolve()),
+        "trainer": model.trainer_name,
+        "dataset": model.plans.dataset_name,
+        "plans": model.plans.plans_name,
+        "configuration": model.folder.name.rpartition("__")[2],
+        "checkpoint": model.checkpoint,
+        "folds": list(model.folds),
+        "weights_sha256": model.weights_sha256,
+        "trained_for_missing_modalities": model.handles_missing,
+    }
+
+
+def input_facts(case: Case, modalities: Modalities) -> dict[str, Any]:
+    """Return each present modality's file, with its checksum."""
+    sums = {file: sha256_of(file) for file in case.files}
+    return {
+        modalities.names[channel]: {
+            "file": str(source.file.resolve()),
+            "volume": source.volume,
+            "sha256": sums[source.file],
+        }
+        for channel, source in case.sources.items()
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what takes part."""
+    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+
+
+def now() -> str:
+    """Return the time, UTC, ISO 8601."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+@dataclass(frozen=True)
+class Sidecar:
+    """The record of one case, `<case>.json`; it is written last, so a case that has one is finished.
+
+    Args:
+        folder: of the output.
+        case: name of the case.
+        identity: what the result depends on: the input files, the model, how it is applied. A finished case counts
+            for a continued run only if this is equal.
+    """
+
+    folder: Path
+    case: str
+    identity: Mapping[str, Any]
+
+    @property
+    def file(self) -> Path:
+        """Where it is."""
+        return self.folder / f"{self.case}.json"
+
+    def is_finished(self) -> bool:
+        """Return whether the case was predicted from the same input by the same model, and its files are whole."""
+        try:
+            record = json.loads(self.file.read_text(encoding="utf-8"))
+            same = all(record[name] == value for name, value in self.identity.items())
+            return same and all(sha256_of(self.folder / name) == digest for name, digest in record["outputs"].items())
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):  # missing, damaged, or of another program
+            return False
+
+    def remove(self) -> None:
+        """Take away an earlier run's, before its segmentation is overwritten."""
+        self.file.unlink(missing_ok=True)
+
+    def write(self, prediction: Prediction, outputs: list[str], seconds: float) -> None:
+        """Write it.
+
+        Args:
+            prediction: what was predicted.
+            outputs: names of the files in the folder that hold it.
+            seconds: that it took, from reading to writing.
+        """
+        absent = [name for name in prediction.used.modalities if name not in prediction.used.names]
+        content = {
+            "case": self.case,
+            "modalities": {"used": list(prediction.used.names), "absent": absent},
+            "warnings": list(prediction.warnings),
+            "confidence": confidence_note(prediction),
+            **self.identity,
+            "versions": versions(),
+            "finished": now(),
+            "seconds": round(seconds, 2),
+            "outputs": {name: sha256_of(self.folder / name) for name in outputs},
+        }
+        write_json(self.file, content)
+
+
+def confidence_note(prediction: Prediction) -> dict[str, Any]:
+    """Return how well the model did on this subset in its own benchmark, or that this is not known."""
+    if prediction.confidence is None:
+        return {"known": False, "note": "The model folder has no benchmark of this subset."}
+    note = f"Dice of the model's own benchmark, given {prediction.used}"
+    return {"known": True, "note": note, "regions": prediction.confidence}
+
+
+@dataclass
+class Manifest:
+    """The record of a run, `mstkd_run.json`: written at the start and after each case.
+
+    Args:
+        file: where.
+        facts: what holds for the whole run.
+    """
+
+    file: Path
+    facts: Mapping[str, Any]
+    cases: dict[str, dict[str, Any]] = field(default_factory=dict)
+    started: str = field(default_factory=now)
+
+    def add(self, case: str, status: str, **details: Any) -> None:
+        """Note what became of a case, and write."""
+        self.cases[case] = {"status": status, **details}
+        self.write("running")
+
+    def write(self, status: str) -> None:
+        """Write the whole file anew."""
+        content = {"status": status, "started": self.started, "updated": now(), **self.facts, "cases": self.cases}
+        write_json(self.file, content)
+
+
+def write_json(file: Path, content: Any) -> None:
+    """Write JSON, whole or not at all."""
+    with whole_file(file) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

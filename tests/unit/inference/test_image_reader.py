@@ -1,0 +1,131 @@
+"""Images of every kind become channels of one case."""
+
+import json
+
+import numpy as np
+import pytest
+import SimpleITK
+from nnunetv2.imageio.nibabel_reader_writer import NibabelIO
+from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO
+from nnunetv2.imageio.tif_reader_writer import Tiff3DIO
+
+from nnunetv2_mstkd.cases.case import Case, ChannelSource
+from nnunetv2_mstkd.errors import CaseError
+from nnunetv2_mstkd.inference.image_reader import ImageReader, image_of_array, stack_channels
+
+
+class Plans:
+    """What ImageReader reads of a PlansManager."""
+
+    def __init__(self, reader: type) -> None:
+        self.image_reader_writer_class = reader
+
+
+@pytest.fixture
+def reader() -> ImageReader:
+    return ImageReader(Plans(SimpleITKIO), ".nii.gz")
+
+
+@pytest.fixture
+def volume() -> SimpleITK.Image:
+    image = SimpleITK.GetImageFromArray(np.arange(24, dtype=np.float32).reshape(2, 3, 4))
+    image.SetSpacing((1.0, 2.0, 3.0))
+    image.SetOrigin((10.0, -20.0, 30.0))
+    image.SetDirection((0, 1, 0, -1, 0, 0, 0, 0, 1))
+    return image
+
+
+def test_endings_are_the_readers_and_the_datasets(reader):
+    assert reader.file_endings[0] == ".nii.gz"
+    assert {".nrrd", ".mha", ".nii"} <= set(reader.file_endings)
+    assert ".nii" not in ImageReader(Plans(Tiff3DIO), ".tif").file_endings
+
+
+def test_the_geometry_is_the_headers(reader, volume, tmp_path):
+    SimpleITK.WriteImage(volume, str(tmp_path / "image.nii.gz"))
+    geometry = reader.read(tmp_path / "image.nii.gz").geometry
+    assert geometry.shape == (2, 3, 4)
+    assert geometry.spacing == pytest.approx((3, 2, 1))
+    assert geometry.origin == pytest.approx((10, -20, 30))
+    assert geometry.direction == pytest.approx((0, 1, 0, -1, 0, 0, 0, 0, 1))
+
+
+def test_nibabels_geometry_is_that_of_its_affine(volume, tmp_path):
+    SimpleITK.WriteImage(volume, str(tmp_path / "image.nii.gz"))
+    geometry = ImageReader(Plans(NibabelIO), ".nii.gz").read(tmp_path / "image.nii.gz").geometry
+    assert geometry.shape == (2, 3, 4)
+    assert geometry.spacing == pytest.approx((3, 2, 1))
+    assert geometry.origin == pytest.approx((-10, 20, 30))  # RAS, not LPS
+    assert geometry.direction == pytest.approx((0, -1, 0, 1, 0, 0, 0, 0, 1))
+
+
+@pytest.mark.parametrize("reader_class", [SimpleITKIO, NibabelIO])
+def test_an_image_in_memory_is_the_same_as_its_file(reader_class, volume, tmp_path):
+    reader = ImageReader(Plans(reader_class), ".nii.gz")
+    SimpleITK.WriteImage(volume, str(tmp_path / "image.nii.gz"))
+    from_file, from_memory = reader.read(tmp_path / "image.nii.gz"), reader.convert(volume)
+    assert np.array_equal(from_file.volumes, from_memory.volumes)
+    assert from_file.geometry == from_memory.geometry
+
+
+def test_a_volume_of_a_4d_file_has_the_geometry_of_three_axes(reader, volume, tmp_path):
+    SimpleITK.WriteImage(SimpleITK.JoinSeries([volume, volume]), str(tmp_path / "image.nii.gz"))
+    image = reader.read(tmp_path / "image.nii.gz")
+    assert image.geometry.spacing == pytest.approx((3, 2, 1))
+    assert image.geometry.direction == pytest.approx((0, 1, 0, -1, 0, 0, 0, 0, 1))
+    reader.write_label_map(np.ones((2, 3, 4), np.uint8), tmp_path / "seg.nii.gz", image.properties)
+    assert SimpleITK.ReadImage(str(tmp_path / "seg.nii.gz")).GetOrigin() == volume.GetOrigin()
+
+
+def test_a_tiff_without_its_spacing_is_refused(tmp_path):
+    """nnU-Net would take it for 1 mm, and segment at the wrong scale."""
+    import tifffile
+
+    tifffile.imwrite(tmp_path / "case_0000.tif", np.ones((2, 3, 4), np.float32))
+    reader = ImageReader(Plans(Tiff3DIO), ".tif")
+    with pytest.raises(CaseError, match=r"case\.json"):
+        reader.read(tmp_path / "case_0000.tif")
+    (tmp_path / "case.json").write_text(json.dumps({"spacing": [3, 2, 1]}))
+    assert reader.read(tmp_path / "case_0000.tif").geometry.spacing == (3, 2, 1)
+
+
+def test_two_dimensional_arrays_get_the_slice_axis_of_nnunet():
+    image = image_of_array(np.ones((3, 4)), (0.5, 0.7), "T1")
+    assert image.volumes.shape == (1, 1, 3, 4)
+    assert image.properties["spacing"] == pytest.approx([0.7 * 999, 0.5, 0.7])
+
+
+@pytest.mark.parametrize(
+    ("shape", "spacing", "says"),
+    [
+        ((3,), (1,), "shape"),
+        ((1, 2, 3, 4), (1,) * 4, "shape"),
+        ((2, 3, 4), None, "None"),
+        ((2, 3, 4), (1, 1), "3 numb"),
+    ],
+)
+def test_other_arrays_are_refused(shape, spacing, says):
+    with pytest.raises(CaseError, match=says):
+        image_of_array(np.ones(shape), spacing, "T1")
+
+
+def test_absent_channels_are_zero_and_present_ones_in_their_place(reader, volume, tmp_path):
+    SimpleITK.WriteImage(volume, str(tmp_path / "image.nii.gz"))
+    case = Case("case", {2: ChannelSource(tmp_path / "image.nii.gz")})
+    stack, properties = stack_channels(case, None, reader, 4)
+    assert stack.shape == (4, 2, 3, 4)
+    assert np.array_equal(stack[2], SimpleITK.GetArrayFromImage(volume))
+    assert not stack[[0, 1, 3]].any()
+    assert properties["sitk_stuff"]["origin"] == (10.0, -20.0, 30.0)
+
+
+def test_a_file_of_several_volumes_is_read_once(reader, volume, tmp_path, monkeypatch):
+    file = tmp_path / "image.nii.gz"
+    SimpleITK.WriteImage(SimpleITK.JoinSeries([volume, volume * 2]), str(file))
+    reads = []
+    read = reader.read
+    monkeypatch.setattr(reader, "read", lambda path: reads.append(path) or read(path))
+    case = Case("case", {0: ChannelSource(file, 1), 1: ChannelSource(file, 0)})
+    stack, _ = stack_channels(case, None, reader, 2)
+    assert np.array_equal(stack[0], 2 * stack[1])
+    assert reads == [file]

@@ -1,0 +1,72 @@
+"""Sidecars: which finished cases may be trusted."""
+
+import json
+
+import numpy as np
+import pytest
+
+from nnunetv2_mstkd.inference.prediction import Prediction
+from nnunetv2_mstkd.inference.run_record import Manifest, Sidecar
+from nnunetv2_mstkd.modalities import Modalities
+
+MODALITIES = Modalities(("T1", "T2"))
+IDENTITY = {"files": {"T1": {"sha256": "a"}}, "model": {"weights_sha256": {"0": "b"}}}
+
+
+@pytest.fixture
+def written(tmp_path) -> Sidecar:
+    """The record of a case whose output is a file "case.nii.gz"."""
+    (tmp_path / "case.nii.gz").write_bytes(b"labels")
+    labels = np.zeros((1, 1, 1), np.uint8)
+    prediction = Prediction(labels, None, MODALITIES.subset("T1"), ("noticed",), None, {"spacing": (1, 1, 1)}, None)
+    sidecar = Sidecar(tmp_path, "case", IDENTITY)
+    sidecar.write(prediction, ["case.nii.gz"], 1.234)
+    return sidecar
+
+
+def test_a_written_case_is_finished(written):
+    assert written.is_finished()
+
+
+def test_it_says_what_was_used_and_what_was_not(written):
+    record = json.loads(written.file.read_text())
+    assert record["modalities"] == {"used": ["T1"], "absent": ["T2"]}
+    assert record["warnings"] == ["noticed"]
+    assert record["seconds"] == 1.23
+
+
+@pytest.mark.parametrize(
+    "other", [{**IDENTITY, "files": {}}, {**IDENTITY, "model": {"weights_sha256": {"0": "c"}}}, {"inference": {}}]
+)
+def test_other_input_or_another_model_is_not_finished(written, other):
+    assert not Sidecar(written.folder, written.case, other).is_finished()
+
+
+def test_a_changed_or_missing_output_is_not_finished(written):
+    output = written.folder / "case.nii.gz"
+    output.write_bytes(b"label")
+    assert not written.is_finished()
+    output.unlink()
+    assert not written.is_finished()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"files": 1}', '{"outputs": []}'])
+def test_a_record_of_something_else_is_not_finished(written, content):
+    written.file.write_text(content)
+    assert not written.is_finished()
+
+
+def test_a_removed_record_is_not_finished(written):
+    written.remove()
+    written.remove()
+    assert not written.is_finished()
+
+
+def test_the_manifest_grows_case_by_case(tmp_path):
+    manifest = Manifest(tmp_path / "run.json", {"input": "folder"})
+    manifest.write("running")
+    manifest.add("a", "done", seconds=1)
+    content = json.loads((tmp_path / "run.json").read_text())
+    assert content["status"] == "running"
+    assert content["cases"] == {"a": {"status": "done", "seconds": 1}}
+    assert content["input"] == "folder"
