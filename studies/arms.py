@@ -4,12 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from nnunetv2_mstkd.distillation.settings import DistillationSettings
+from nnunetv2_mstkd.distillation.step import active_weights
+
 PLAIN, DROPOUT, MSTKD = "nnUNetTrainer", "nnUNetTrainerModalityDropout", "nnUNetTrainerMSTKD"
 DEDICATED_PREFIX = "dedicated_"
 
-# The weights of all distillation terms; the teacher's segmentation loss is not among them.
-TERMS = ("consistency", "logits", "content", "multiscale", "extreme_value", "style_matching", "adversarial")
+# The weights of the terms that the default has; the teacher's segmentation loss is not among them.
+TERMS = tuple(active_weights(DistillationSettings()))
 NO_TERMS = {f"weight_{term}": 0.0 for term in TERMS}
+WITH_CONTENT = {"weight_content": 0.005}  # the default when the first evidence was gathered
 
 ADAMW = {"optimizer": "AdamW", "initial_lr": 1e-3, "weight_decay": 1e-2}
 ADAM = {"optimizer": "Adam", "initial_lr": 1e-4, "weight_decay": 1e-5}  # the paper's
@@ -56,7 +60,7 @@ FURTHER_ARMS: dict[str, Arm] = {
     **{f"without_{term}": Arm(MSTKD, {f"weight_{term}": 0.0}) for term in TERMS},
     "noMSTKD_noGSME": Arm("nnUNetTrainerMSTKD_noMSTKD", {"use_style_matching": False}),
     "logits_only": Arm(MSTKD, {k: v for k, v in NO_TERMS.items() if k not in ("weight_consistency", "weight_logits")}),
-    "own_initialization": Arm(MSTKD, {"shared_initialization": False}),
+    "own_initialization": Arm(MSTKD, {"shared_initialization": False, **WITH_CONTENT}),
     "released_features": Arm(
         MSTKD,
         {
@@ -66,7 +70,7 @@ FURTHER_ARMS: dict[str, Arm] = {
             "weight_style_matching": 0.1,
         },
     ),
-    "with_content": Arm(MSTKD, {"weight_content": 0.005}),  # the default of the first evidence's main table
+    "with_content": Arm(MSTKD, WITH_CONTENT),
     "gsme_network_only": Arm(MSTKD, {"weight_style_matching": 0.0, "weight_adversarial": 0.0}),
     "co_training": Arm(MSTKD, {"co_training": True}),
 }

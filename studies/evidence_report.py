@@ -19,25 +19,32 @@ from evidence_statistics import (
     region_means,
 )
 
+from nnunetv2_mstkd.demo.dice import REGIONS
 from nnunetv2_mstkd.whole_file import whole_file
 
 BASELINE = "dropout"
 SHOWN = ("nnunet", "dropout", "mstkd")  # in the table of the subsets and in the figure
-SHORT = {"whole_tumor": "WT", "tumor_core": "TC", "enhancing_tumor": "ET"}
+SHORT = {region: short for short, region in REGIONS.items()}
 
 
-def write_report(results: Sequence[Result], work: Path) -> str:
-    """Write summary.json and subsets.png into `work` and return the tables as Markdown."""
+def write_report(results: Sequence[Result], work: Path, baseline: str = BASELINE) -> str:
+    """Write summary.json and subsets.png into `work` and return the tables as Markdown.
+
+    Args:
+        results: of the runs.
+        work: the study's folder.
+        baseline: name of the arm that the others are compared with.
+    """
     if not results:
         return "No results yet."
     with whole_file(work / "summary.json") as temporary:
-        temporary.write_text(json.dumps(summary(results), indent=1))
+        temporary.write_text(json.dumps(summary(results, baseline), indent=1))
     _plot(results, work / "subsets.png")
-    sections = (header(results), arms_table(results), subsets_table(results), terms_table(results))
+    sections = (header(results), arms_table(results, baseline), subsets_table(results), terms_table(results))
     return "\n\n".join(section for section in sections if section)
 
 
-def summary(results: Sequence[Result]) -> dict:
+def summary(results: Sequence[Result], baseline: str = BASELINE) -> dict:
     """Return the report's numbers."""
     return {
         arm: {
@@ -45,8 +52,8 @@ def summary(results: Sequence[Result]) -> dict:
             "settings": next(iter(of_arm(results, arm).values()))["settings"],
             "dice": {region: asdict(spread) for region, spread in arm_spread(results, arm).items()},
             "dice_present_only": {r: asdict(s) for r, s in arm_spread(results, arm, present_only=True).items()},
-            "minus_dropout": {r: asdict(s) for r, s in paired_by_repeat(results, arm, BASELINE).items()},
-            "minus_dropout_by_case": paired_by_case(results, arm, BASELINE),
+            "minus_baseline": {r: asdict(s) for r, s in paired_by_repeat(results, arm, baseline).items()},
+            "minus_baseline_by_case": paired_by_case(results, arm, baseline),
             "subsets": {
                 s: {r: asdict(v) for r, v in arm_spread(results, arm, [s]).items()} for s in _subsets(results, arm)
             },
@@ -73,24 +80,24 @@ def header(results: Sequence[Result]) -> str:
     ))  # fmt: skip
 
 
-def arms_table(results: Sequence[Result]) -> str:
+def arms_table(results: Sequence[Result], baseline: str = BASELINE) -> str:
     """Return a row per arm: Dice over its subsets, and the differences from the baseline."""
     names = " | ".join(_short(region) for region in _regions(results))
     lines = [
         "Dice in percent over all subsets (a dedicated nnU-Net: its own), mean ± standard deviation of the repeats. "
         "Present: mean of the regions over the cases whose reference has them. "
-        f"Minus {BASELINE}: on the same subsets, paired by repeat, and by case (better in how many cases).",
+        f"Minus {baseline}: on the same subsets, paired by repeat, and by case (better in how many cases).",
         "",
-        f"| arm | n | {names} | mean | present | minus {BASELINE} | by case | s |",
+        f"| arm | n | {names} | mean | present | minus {baseline} | by case | s |",
         f"|---|---|{'---|' * len(_regions(results))}---|---|---|---|---|",
     ]
     for arm in _arms(results):
         spread = arm_spread(results, arm)
-        paired = paired_by_repeat(results, arm, BASELINE) if arm != BASELINE else {}
+        paired = paired_by_repeat(results, arm, baseline) if arm != baseline else {}
         runs = of_arm(results, arm).values()
         cells = [_percent(spread[region]) for region in (*_regions(results), "mean")]
         cells += [_percent(arm_spread(results, arm, present_only=True)["mean"])]
-        cells += [_percent(paired["mean"], sign="+") if paired else "", _by_case(results, arm) if paired else ""]
+        cells += [_percent(paired["mean"], sign="+"), _by_case(results, arm, baseline)] if paired else ["", ""]
         seconds = statistics.fmean(run["seconds_training"] for run in runs)
         lines.append(f"| {arm} | {len(runs)} | {' | '.join(cells)} | {seconds:.0f} |")
     return "\n".join(lines)
@@ -165,8 +172,8 @@ def _percent(spread: Spread, sign: str = "") -> str:
     return f"{100 * spread.mean:{sign}.1f} ± {100 * spread.sd:.1f}"
 
 
-def _by_case(results: Sequence[Result], arm: str) -> str:
-    differences = paired_by_case(results, arm, BASELINE)
+def _by_case(results: Sequence[Result], arm: str, baseline: str) -> str:
+    differences = paired_by_case(results, arm, baseline)
     spread = Spread.of(differences)
     return f"{_percent(spread, sign='+')} ({sum(d > 0 for d in differences)}/{len(differences)})"
 

@@ -42,7 +42,7 @@ def main() -> None:
         return
     from evidence_report import write_report
 
-    print(write_report([result for trial in trials if (result := trial.result())], arguments.work))
+    print(write_report([result for trial in trials if (result := trial.result())], arguments.work, arguments.against))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -50,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("command", choices=("run", "report"))
     parser.add_argument("--work", type=Path, required=True, help="the study's folder")
     parser.add_argument("--arms", default=",".join(ARMS), help="names, comma-separated (default: those of the issue)")
+    parser.add_argument("--against", default="dropout", help="report: the arm that the others are compared with")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--iterations", type=int, default=Schedule.iterations)
     parser.add_argument("--epochs", type=int, default=Schedule.epochs)

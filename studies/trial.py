@@ -40,7 +40,7 @@ class Schedule:
         validation_iterations: per epoch; for the record only, nothing is chosen by them.
     """
 
-    iterations: int = 500
+    iterations: int = 400
     epochs: int = 20
     validation_iterations: int = 1
 

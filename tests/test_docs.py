@@ -179,6 +179,17 @@ def test_the_reference_describes_every_planner():
     assert tuple(re.findall(r"^## (nnUNetPlanner\w+)$", page, re.MULTILINE)) == planning.planner_names()
 
 
+def test_the_reference_gives_what_differs_in_single_trainers():
+    rows = {row[0].strip("`"): row[1] for row in table_rows(ROOT / "docs/reference/settings.md") if len(row) == 2}
+    common = vars(DistillationSettings())
+    for name in (n for n in trainers.TRAINERS if n.startswith("nnUNetTrainerMSTKD") and n != "nnUNetTrainerMSTKD"):
+        own = vars(getattr(trainers, name).default_settings)
+        listed = dict(re.findall(r"`(\w+)` ([^,|]+)", rows[name]))
+        assert set(listed) == {key for key in own if own[key] != common[key]}
+        for key, text in listed.items():
+            assert own[key] == pytest.approx(eval(text)), key  # "0.2 / 2.4" is how the page derives it
+
+
 def test_the_reference_gives_every_setting_and_its_default():
     listed = {}
     for row in table_rows(ROOT / "docs/reference/settings.md"):

@@ -129,7 +129,7 @@ def _resize(feature: Tensor, grid: Sequence[int]) -> Tensor:
 
 
 def _initialize(module: nn.Module) -> None:
-    # Xavier lets attention differ from uniform from the start (with ViT's 0.02 it stays uniform for hundreds of SGD
+    # Xavier lets attention differ a little from uniform (with ViT's 0.02 it stays uniform for hundreds of SGD
     # steps). Small embeddings and taps let the U-Net start close to the plan's own.
     if isinstance(module, nn.Linear):
         nn.init.xavier_uniform_(module.weight)

@@ -4,6 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from nnunetv2_mstkd.cores import available_cores
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
@@ -14,17 +16,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--spacing", type=float, default=3.0, help="edge of a voxel in mm; 1 gives 240x240x155 (default: %(default)s)"
     )
     parser.add_argument("--seed", type=int, default=0, help="equal seeds give equal cohorts (default: %(default)s)")
-    parser.add_argument("--workers", type=int, help="processes (default: one per core)")
+    parser.add_argument("--workers", type=int, default=available_cores(), help="processes (default: one per core)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Write the cohort, or say that it is there."""
     from nnunetv2_mstkd.datasets.demonstration.cohort import Cohort, write_cohort
-    from nnunetv2_mstkd.doctor.settings import available_cores
 
     cohort = Cohort(args.cases, args.test_cases, args.spacing, args.seed)
     folder = args.out.resolve()
-    if write_cohort(folder, cohort, args.workers or available_cores(), _show):
+    if write_cohort(folder, cohort, args.workers, _show):
         print(f"{folder}: ready for nnUNetv2_plan_and_preprocess -d {int(folder.name[7:10])}")
     else:
         print(f"{folder} holds this cohort already")

@@ -47,9 +47,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(root: Path, recipe: "Recipe", device: str) -> None:
+    from nnunetv2_mstkd.cores import available_cores
     from nnunetv2_mstkd.demo.demonstration import demonstrate
     from nnunetv2_mstkd.demo.folder import DemoFolder
-    from nnunetv2_mstkd.doctor.settings import available_cores
 
     folder = DemoFolder(root)
     folder.open()

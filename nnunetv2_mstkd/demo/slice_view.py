@@ -8,7 +8,9 @@ import numpy as np
 import SimpleITK
 from numpy.typing import NDArray
 
-NECROSIS, OEDEMA, ENHANCING = 1, 2, 3  # the cohort's labels
+from nnunetv2_mstkd.datasets.demonstration.patient import LABELS
+
+NECROSIS, OEDEMA, ENHANCING = (LABELS[name] for name in ("necrosis", "oedema", "enhancing"))
 MARGIN = 2  # voxels around the brain
 
 Slice = NDArray[np.float32]  # (y, x); y to the back, x to the patient's left

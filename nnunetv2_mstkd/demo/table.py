@@ -43,7 +43,8 @@ def _cells(values: Sequence[float]) -> list[str]:
 def _caption(recipe: Recipe) -> str:
     epochs = f"{recipe.epochs} epoch{'s' if recipe.epochs > 1 else ''} of {ITERATIONS_PER_EPOCH} iterations"
     lines = [
-        f"Mean Dice over {recipe.test_cases} simulated test cases after {epochs}; bold: the best model of a region.",
+        f"Mean Dice over {recipe.test_cases} simulated test cases after {epochs}; bold: the highest of a region. Each "
+        "model was trained once: a difference of a few hundredths is chance.",
         "WT whole tumour, TC tumour core, ET enhancing tumour. A case that has a region neither in the reference nor "
         "in the prediction is left out of the mean of that region, as nnU-Net does.",
     ]

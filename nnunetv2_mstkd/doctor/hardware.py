@@ -4,9 +4,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from nnunetv2_mstkd.cores import available_cores
 from nnunetv2_mstkd.doctor.finding import Finding
 from nnunetv2_mstkd.doctor.installation import Installation
-from nnunetv2_mstkd.doctor.settings import DEFAULT_PROCESSES, PROCESSES, available_cores
+from nnunetv2_mstkd.doctor.settings import DEFAULT_PROCESSES, PROCESSES
 
 CPUINFO = Path("/proc/cpuinfo")
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 
+from nnunetv2_mstkd.cores import available_cores
 from nnunetv2_mstkd.doctor.finding import Finding
 from nnunetv2_mstkd.doctor.installation import Installation
 from nnunetv2_mstkd.inference.environment import MODALITIES_VARIABLE
@@ -29,13 +30,6 @@ def check_processes(_installation: Installation) -> Iterator[Finding]:
     augmentation = os.environ.get(AUGMENTATION_PROCESSES)
     if augmentation is not None:
         yield _check_augmentation_processes(augmentation)
-
-
-def available_cores() -> int:
-    """Return the number of cores that this process may use, which a scheduler may have limited."""
-    if hasattr(os, "sched_getaffinity"):  # absent on macOS and Windows
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _check_default_processes(value: str | None, cores: int) -> Finding:

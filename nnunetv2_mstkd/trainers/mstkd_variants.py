@@ -31,7 +31,6 @@ class nnUNetTrainerMSTKDPaper(nnUNetTrainerMSTKD):
         weight_extreme_value=0.482 / PAPER_SCALE,
         relative_features=False,
         shared_initialization=False,
-        weight_content=0.02,  # not the released 0.2, which drowned the segmentation: docs/explanation/method.md
         weight_multiscale=0.2 / PAPER_SCALE,
         weight_style_matching=0.1,  # the released value is numerically nothing
         optimizer="Adam",

@@ -435,7 +435,7 @@ LACKS = {
     "nnUNetTrainerMSTKD_noMSTKD": {"content", "multiscale", "extreme_value"},
     "nnUNetTrainerMSTKD_noGSME": {"content", "style_matching", "adversarial"},
     "nnUNetTrainerMSTKD_noSLKD": {"content", "consistency", "logits"},
-    "nnUNetTrainerMSTKDPaper": set(),
+    "nnUNetTrainerMSTKDPaper": {"content"},
 }
 
 

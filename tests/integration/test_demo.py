@@ -16,7 +16,10 @@ MINIATURE = Recipe(
     spacing_mm=5.0,
     epochs=1,
     gpu_memory_target_gb=0.004,  # a stock epoch has 250 + 50 iterations: small patches make that seconds
-    models=(Model("dropout", "nnUNetTrainerModalityDropout"),),
+    models=(
+        Model("nnU-Net", "nnUNetTrainer", reads_mask=False),
+        Model("dropout", "nnUNetTrainerModalityDropout"),
+    ),
     subsets=("T1,T1ce,T2,FLAIR", "T1,T2"),
 )
 
@@ -35,7 +38,7 @@ def folder(tmp_path_factory, overlay_installed):
 def test_it_makes_a_table_and_a_picture(folder):
     with open(folder.root / "dice.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 2 * 3  # subsets, regions
+    assert len(rows) == 2 * 2 * 3  # subsets, models, regions
     assert "| T1+T2 |" in (folder.root / "dice.md").read_text()
     assert (folder.root / "demo.png").stat().st_size > 10_000
 
@@ -47,10 +50,10 @@ def test_each_model_predicted_each_test_case_with_each_subset(folder):
             assert len(list(predictions.glob("*.nii.gz"))) == MINIATURE.test_cases
 
 
-def test_the_mask_reached_the_model(folder):
-    masked = folder.root / folder.prediction(MINIATURE, MINIATURE.models[0], MINIATURE.modality_subsets()[1])
+@pytest.mark.parametrize("model", MINIATURE.models, ids=lambda model: model.title)
+def test_the_mask_or_the_zeros_reached_the_model(folder, model):
+    complete, masked = (folder.root / folder.prediction(MINIATURE, model, s) for s in MINIATURE.modality_subsets())
     case = next(masked.glob("*.nii.gz"))
-    complete = folder.root / folder.prediction(MINIATURE, MINIATURE.models[0], MINIATURE.modality_subsets()[0])
     assert case.read_bytes() != (complete / case.name).read_bytes()
 
 

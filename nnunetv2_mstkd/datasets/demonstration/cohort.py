@@ -138,8 +138,10 @@ def write_cohort(
         Whether anything was written; False where the folder already holds this cohort.
 
     Raises:
-        CohortError: if the folder's name is not nnU-Net's, or it holds something else.
+        CohortError: if there is no process, the folder's name is not nnU-Net's, or it holds something else.
     """
+    if workers < 1:
+        raise CohortError(f"There must be at least 1 process; given: {workers}")
     _check_folder(folder, cohort)
     if (folder / "dataset.json").exists():
         return False

@@ -42,7 +42,7 @@ class Tumour:
         rim_mm: thickness of the enhancing rim around the necrosis.
         irregularity: how far the core departs from a ball.
         gaps: part of the rim that does not enhance, 0 to 1.
-        oedema_mm: how far the oedema reaches beyond the core where white matter is all around.
+        oedema_mm: how far the oedema reaches beyond the core at most, along fibres through white matter.
     """
 
     seed: tuple[int, ...]
@@ -151,7 +151,7 @@ def _oedema(tumour: Tumour, anatomy: Anatomy, grid: Grid) -> Field:
     """Spread fluid from the core by diffusion that is fast in white matter, slow in grey, and stopped by CSF.
 
     The front of a Fisher-KPP equation, du/dt = div(D grad u) + r u (1 - u), the usual model of glioma growth, moves at
-    2 sqrt(D r): it is followed for as long as it takes to go `oedema_mm` through white matter.
+    2 sqrt(D r): it is followed for as long as it takes to go `oedema_mm` where white matter conducts best.
     """
     coarse = head_grid(volume_grid(GROWTH_SPACING_MM))
     tissues, brain = tissue_fractions(anatomy, coarse, tumour.mass_effects)

@@ -199,6 +199,15 @@ class TestCohort:
         image = f"imagesTr/{case.name}_0000.nii.gz"
         assert (tmp_path / "a" / image).read_bytes() != (tmp_path / "other" / image).read_bytes()
 
+    @pytest.mark.slow
+    def test_the_number_of_processes_changes_nothing(self, tmp_path):
+        cohort = Cohort(2, 1, 6.0)
+        for workers in (1, 2):
+            write_cohort(tmp_path / str(workers) / "Dataset901_Simulated", cohort, workers)
+        files = sorted(file.relative_to(tmp_path / "1") for file in (tmp_path / "1").rglob("*.*"))
+        assert len(files) > 18
+        assert all((tmp_path / "1" / f).read_bytes() == (tmp_path / "2" / f).read_bytes() for f in files)
+
     def test_geometry_on_disk(self, tmp_path):
         cohort = Cohort(2, 0, SPACING)
         case = cases_of(cohort)[0]

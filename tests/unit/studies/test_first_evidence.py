@@ -104,6 +104,18 @@ def test_every_arm_is_a_trainer_with_valid_settings(name, find_trainer):
         assert not arm.settings
 
 
+def test_no_two_arms_are_the_same(find_trainer):
+    """A setting that equals the default makes an arm that compares a trainer with itself."""
+    seen: dict[tuple, str] = {}
+    for name in (*ARMS, *FURTHER_ARMS):
+        arm = find_arm(name)
+        defaults = getattr(find_trainer(arm.trainer), "default_settings", None)
+        # an ablation is a trainer of its own, but what it does is its settings
+        what = str(arm.settings) if defaults is None else repr(replace(defaults, **arm.settings))
+        same = seen.setdefault((what, arm.only_subset), name)
+        assert same == name, f"{name} is {same}"
+
+
 def test_unknown_arm_is_refused_with_the_list():
     with pytest.raises(KeyError, match="segmentation_only"):
         find_arm("nonsense")
@@ -193,6 +205,25 @@ def test_a_run_trains_scores_and_is_reproducible(name, study, find_trainer, monk
     assert json.loads(trial.result_file.read_text()) == first
     trial.result_file.unlink()
     assert run_trial(trial)["dice"] == first["dice"]
+
+
+@pytest.mark.slow
+def test_all_arms_of_a_repeat_see_the_same_batches(study, find_trainer, monkeypatch):
+    """The paired differences rest on it, across networks of different sizes and trainers of different bases."""
+    seen: dict[str, list] = {}
+    for name in ("nnunet", "dropout", "mstkd"):
+        trainer_class, batches = find_trainer(find_arm(name).trainer), seen.setdefault(name, [])
+        step = trainer_class.train_step
+
+        def record(trainer, batch, step=step, batches=batches):
+            batches.append((list(batch["keys"]), float(batch["data"].double().sum())))
+            return step(trainer, batch)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(trainer_class, "train_step", record)
+            run_trial(Trial(name, find_arm(name), 0, Schedule(4, 2, 1), study))
+    assert len(seen["nnunet"]) == 4
+    assert seen["nnunet"] == seen["dropout"] == seen["mstkd"]
 
 
 @pytest.mark.slow
