@@ -10,10 +10,11 @@ from pathlib import Path
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; what is written there takes the place of `path` when the block ends.
 
-    So `path` holds either all of it or what it held before, also after an error, a kill or a power cut.
+    So `path` holds either all of it or what it held before, also after an error, a kill or a power cut. Processes that
+    write the same path do not disturb each other: the last one to end wins.
     """
     # the suffix stays the last part of the name: writers of images choose the format by it
-    temporary = path.with_name(f".partial_{path.name}")
+    temporary = path.with_name(f".partial_{os.getpid()}_{path.name}")
     try:
         yield temporary
         with open(temporary, "rb+") as file:

@@ -48,6 +48,13 @@ class Case:
         """The distinct files, in channel order."""
         return tuple(dict.fromkeys(source.file for source in self.sources.values()))
 
+    def by_file(self) -> dict[Path, dict[int, ChannelSource]]:
+        """Return what each distinct file holds, in channel order: channel index -> where it is."""
+        return {
+            file: {channel: source for channel, source in self.sources.items() if source.file == file}
+            for file in self.files
+        }
+
     def subset(self, modalities: Modalities) -> ModalitySubset:
         """Return which modalities are present."""
         return ModalitySubset(modalities, tuple(channel in self.sources for channel in range(len(modalities))))

@@ -1,8 +1,9 @@
 """Whether the images of a case can be used, and go together (L1')."""
 
+import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -40,12 +41,21 @@ class CaseCheck:
 
 @dataclass(frozen=True)
 class _Finding:
-    """What is in one file: its grid, if it has a channel that can be used; faults; how channels are empty."""
+    """What is in one file.
+
+    Args:
+        label: its modalities and name.
+        geometry: its grid, if it has a channel that can be used.
+        faults: what is wrong with it by itself.
+        empty: channel -> how it is empty.
+        checksums: label of a channel that can be used -> checksum of its voxels.
+    """
 
     label: str
     geometry: Geometry | None
-    faults: tuple[str, ...]
-    empty: Mapping[int, str]
+    faults: tuple[str, ...] = ()
+    empty: Mapping[int, str] = field(default_factory=dict)
+    checksums: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def check_case(case: Case, modalities: Modalities, read: Read, *, needs_depth: bool = False) -> CaseCheck:
@@ -62,9 +72,9 @@ def check_case(case: Case, modalities: Modalities, read: Read, *, needs_depth: b
         The case without the channels that are zero, constant or NaN everywhere, each with a warning. It is as given
         where nothing would be left, which is a problem.
     """
-    findings = [_inspect(file, sources, modalities, read) for file, sources in _by_file(case)]
+    findings = [_inspect(file, sources, modalities, read) for file, sources in case.by_file().items()]
     faults = [fault for finding in findings for fault in finding.faults]
-    faults += _faults_among(findings, needs_depth)
+    faults += [*_faults_among(findings, needs_depth), *_copies(findings)]
     empty = {channel: how for finding in findings for channel, how in finding.empty.items()}
     left = tuple(channel in case.sources and channel not in empty for channel in range(len(modalities)))
     if any(left):
@@ -75,22 +85,17 @@ def check_case(case: Case, modalities: Modalities, read: Read, *, needs_depth: b
     return CaseCheck(case, tuple(Problem(case.name, fault) for fault in faults), warnings)
 
 
-def _by_file(case: Case) -> Iterator[tuple[Path, dict[int, ChannelSource]]]:
-    for file in case.files:
-        yield file, {channel: source for channel, source in case.sources.items() if source.file == file}
-
-
 def _inspect(file: Path, sources: Mapping[int, ChannelSource], modalities: Modalities, read: Read) -> _Finding:
     """Read a file and check it by itself."""
     label = _label(file, [modalities.names[channel] for channel in sources])
     content = _content(file, read)
     if isinstance(content, str):
-        return _Finding(label, None, (f"{label} cannot be read: {content}",), {})
+        return _Finding(label, None, (f"{label} cannot be read: {content}",))
     raw, volumes, geometry = content
-    fault = _dimension_fault(volumes, next(iter(sources.values())))
+    fault = _dimension_fault(volumes, geometry, next(iter(sources.values())))
     if fault is not None:
-        return _Finding(label, None, (f"{label} {fault}",), {})
-    faults, empty = [], {}
+        return _Finding(label, None, (f"{label} {fault}",))
+    faults, empty, checksums = [], {}, {}
     for channel, source in sources.items():
         volume, name = source.volume or 0, _label(file, [modalities.names[channel]])
         if fault := raw.non_finite_of(volume):
@@ -99,11 +104,13 @@ def _inspect(file: Path, sources: Mapping[int, ChannelSource], modalities: Modal
             empty[channel] = f"{name} is {how}"
         elif fault := find_fault(volumes[volume]):
             faults.append(f"{name} {fault}")
+        else:
+            checksums[name] = hashlib.sha256(np.ascontiguousarray(volumes[volume]).data).digest()
     if len(empty) == len(sources):
         return _Finding(label, None, (), empty)  # its grid does not matter
     if fault := _spacing_fault(geometry):
         faults.append(f"{label} {fault}")
-    return _Finding(label, geometry, tuple(faults), empty)
+    return _Finding(label, geometry, tuple(faults), empty, checksums)
 
 
 def _label(file: Path, names: Sequence[str]) -> str:
@@ -120,16 +127,22 @@ def _content(file: Path, read: Read) -> tuple[RawFile, Volumes, Geometry] | str:
         return f"{type(error).__name__}: {error}"
 
 
-def _dimension_fault(volumes: Volumes, source: ChannelSource) -> str | None:
+def _dimension_fault(volumes: Volumes, geometry: Geometry, source: ChannelSource) -> str | None:
     """Return what is wrong with the shape (C, z, y, x), given one of the channels that are to be in the file."""
     if volumes.ndim != 4 or 0 in volumes.shape:
         return f"has the shape {volumes.shape}, but (channels, z, y, x) is needed"
     count = len(volumes)
     if source.volume is None:
         told = "one channel is expected: name the volumes of a 4D file by a channel order; turn colours to grey"
-        return None if count == 1 else f"holds {count} volumes, but {told}"
-    expected = source.num_volumes or max(count, source.volume + 1)
-    return None if count == expected else f"holds {count} volumes, but the channel order is for {expected}"
+        expected = 1
+    else:
+        expected = source.num_volumes or max(count, source.volume + 1)
+        told = f"the channel order is for {expected}"
+    if count != expected:
+        return f"holds {count} volumes, but {told}"
+    if len(geometry.spacing) != len(geometry.shape):  # SimpleITK's arrays have colours on an axis of their own
+        return f"has {len(geometry.spacing)} axes of space for the array {volumes.shape}: turn colours to grey"
+    return None
 
 
 def _spacing_fault(geometry: Geometry) -> str | None:
@@ -151,3 +164,12 @@ def _faults_among(findings: Sequence[_Finding], needs_depth: bool) -> Iterator[s
             yield f"{grids[0][0]} and {label} differ: {'; '.join(different)}. Register and resample them to one grid"
     if needs_depth and grids and all(1 in geometry.shape for _, geometry in grids):
         yield f"its images are single slices, {shown(grids[0][1].shape)} voxels (z, y, x); this model needs volumes"
+
+
+def _copies(findings: Sequence[_Finding]) -> Iterator[str]:
+    """Yield which channels hold the same voxels: two acquisitions never do."""
+    first: dict[bytes, str] = {}
+    for label, checksum in (pair for finding in findings for pair in finding.checksums.items()):
+        if other := first.get(checksum):
+            yield f"{other} and {label} hold the same voxels: one is a copy; name the right file, or leave it out"
+        first.setdefault(checksum, label)

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 
+TRAINER, PLANS = "nnUNetTrainerMSTKD", "nnUNetPlans"  # where -m names no model folder
 NOT_ALL_DONE = 3  # exit code: the run is over, but cases were skipped
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options: nnUNetv2_predict's under its names, and ours."""
+    parser.set_defaults(usage_error=parser.error)
     _add_input(parser.add_argument_group("input and output"))
     _add_model(parser.add_argument_group("model"))
     _add_inference(parser.add_argument_group("inference"))
@@ -47,8 +49,10 @@ def _add_input(group: "argparse._ArgumentGroup") -> None:
     group.add_argument("--check", action="store_true", help="find and check the cases, and predict nothing")
     group.add_argument("--save_probabilities", action="store_true", help="also write them, as <case>.npz")
     group.add_argument("--continue_prediction", action="store_true", help="leave alone what is finished")
-    group.add_argument("-num_parts", type=int, default=1, help="calls that share the cases (default: %(default)s)")
-    group.add_argument("-part_id", type=int, default=0, help="which of them this is, from 0 (default: %(default)s)")
+    group.add_argument("-num_parts", type=_from(1), default=1, help="calls that share the cases (default: %(default)s)")
+    group.add_argument(
+        "-part_id", type=_from(0), default=0, help="which of them this is, from 0 (default: %(default)s)"
+    )
     group.add_argument(
         "-prev_stage_predictions", type=Path, metavar="FOLDER", help="of a cascade: labels of the previous stage"
     )
@@ -57,8 +61,8 @@ def _add_input(group: "argparse._ArgumentGroup") -> None:
 def _add_model(group: "argparse._ArgumentGroup") -> None:
     group.add_argument("-m", type=Path, metavar="FOLDER", help="model folder; in place of -d, -tr, -p and -c")
     group.add_argument("-d", metavar="DATASET", help="name or number of the dataset")
-    group.add_argument("-tr", default="nnUNetTrainerMSTKD", help="trainer (default: %(default)s)")
-    group.add_argument("-p", default="nnUNetPlans", help="plans (default: %(default)s)")
+    group.add_argument("-tr", metavar="TRAINER", help=f"trainer (default: {TRAINER})")
+    group.add_argument("-p", metavar="PLANS", help=f"plans (default: {PLANS})")
     group.add_argument("-c", metavar="CONFIGURATION", help="such as 3d_fullres")
     group.add_argument("-f", nargs="+", metavar="FOLD", help="folds to average (default: all that are trained)")
     group.add_argument("-chk", default="checkpoint_final.pth", help="checkpoint (default: %(default)s)")
@@ -71,34 +75,65 @@ def _add_inference(group: "argparse._ArgumentGroup") -> None:
     group.add_argument(
         "-device", default="auto", choices=("auto", "cpu", "cuda", "mps"), help="auto: cuda if there is one"
     )
-    group.add_argument("-step_size", type=float, default=0.5, help="of the sliding window, in patches (default: 0.5)")
+    group.add_argument(
+        "-step_size", type=_step_size, default=0.5, help="of the sliding window, in patches (default: %(default)s)"
+    )
     group.add_argument("--disable_tta", action="store_true", help="no mirroring: faster, a little less accurate")
     group.add_argument("--not_on_device", action="store_true", help="do not keep whole cases on the GPU")
-    group.add_argument("-npp", type=int, default=1, help="threads that read and preprocess; 0: none of their own")
-    group.add_argument("-nps", type=int, default=1, help="threads that resample and write; 0: none of their own")
+    for option, work in (("npp", "read and preprocess"), ("nps", "resample and write")):
+        variable = f"nnUNet_{option}"  # nnU-Net's, which asks for the same of its processes
+        group.add_argument(
+            f"-{option}",
+            type=_from(0),
+            default=os.environ.get(variable, "1"),
+            help=f"threads that {work}; 0: none of their own (default: ${variable} if that is set, else 1)",
+        )
     group.add_argument("--verbose", action="store_true", help="also show what nnU-Net prints")
     group.add_argument("--disable_progress_bar", action="store_true", help="of the tiles of a case")
+
+
+def _from(least: int) -> Callable[[str], int]:
+    """Return what reads a whole number that is not below `least`."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"must be a whole number from {least} on; given: {text}")
+        return int(text)
+
+    return read
+
+
+def _step_size(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        if 0 < (size := float(text)) <= 1:
+            return size
+    raise argparse.ArgumentTypeError(f"must be above 0 and at most 1, in patches; given: {text}")
 
 
 def run(args: argparse.Namespace) -> int:
     """Predict what is there; say what is not."""
     _require_consistent(args)
     say = partial(print, file=sys.stdout, flush=True)
-    if args.verbose:
-        return _run(args, say)
-    with open(os.devnull, "w", encoding="utf-8") as sink, contextlib.redirect_stdout(sink):  # what nnU-Net prints
-        return _run(args, say)
+    try:
+        if args.verbose:
+            return _run(args, say)
+        with open(os.devnull, "w", encoding="utf-8") as sink, contextlib.redirect_stdout(sink):  # what nnU-Net prints
+            return _run(args, say)
+    except KeyboardInterrupt:
+        again = "Finished cases are whole. To go on, repeat the command with --continue_prediction"
+        print(f"\nInterrupted. {again}", file=sys.stderr)
+        return 1
 
 
 def _require_consistent(args: argparse.Namespace) -> None:
-    from nnunetv2_mstkd.errors import CaseError
-
-    if (args.m is None) == (args.d is None or args.c is None):
-        raise CaseError("name the model either by -m FOLDER or by -d DATASET and -c CONFIGURATION")
-    if not 0 <= args.part_id < args.num_parts:
-        raise CaseError(f"-part_id must be 0 to {args.num_parts - 1}, one less than -num_parts; given: {args.part_id}")
-    if min(args.npp, args.nps) < 0:
-        raise CaseError(f"-npp and -nps must not be negative; given: {args.npp}, {args.nps}")
+    """Check what no option can tell by itself; ends as argparse does with a usage error."""
+    named = [option for option in ("d", "tr", "p", "c") if getattr(args, option) is not None]
+    if args.m is None and not {"d", "c"}.issubset(named):
+        args.usage_error("name the model by -m FOLDER, or by -d DATASET and -c CONFIGURATION")
+    if args.m is not None and named:
+        args.usage_error(f"-m names a model folder, and -{', -'.join(named)} another: give one of the two")
+    if args.part_id >= args.num_parts:
+        args.usage_error(f"-part_id must be 0 to {args.num_parts - 1}, below -num_parts; given: {args.part_id}")
 
 
 def _run(args: argparse.Namespace, say: Say) -> int:
@@ -136,7 +171,7 @@ def _load(args: argparse.Namespace, say: Say) -> "MissingModalityPredictor":
     from nnunetv2_mstkd.inference.model_folder import find_model_folder
 
     predictor = MissingModalityPredictor(
-        args.m or find_model_folder(args.d, args.tr, args.p, args.c),
+        args.m or find_model_folder(args.d, args.tr or TRAINER, args.p or PLANS, args.c),
         args.f,
         args.chk,
         device=args.device,

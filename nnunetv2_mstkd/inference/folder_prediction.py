@@ -1,5 +1,6 @@
 """Predict a folder of cases, whatever each of them has (L3)."""
 
+import contextlib
 import errno
 import time
 from collections.abc import Callable, Sequence
@@ -14,12 +15,14 @@ from torch import Tensor
 from nnunetv2_mstkd.cases.case import Case
 from nnunetv2_mstkd.cases.image_check import CaseCheck
 from nnunetv2_mstkd.cases.problem import Problem, printable
+from nnunetv2_mstkd.checksum import sha256_of
 from nnunetv2_mstkd.errors import CaseError, OutputError, PredictionError
 from nnunetv2_mstkd.inference.intake import Selection, check_images, find, previous_stage_file
 from nnunetv2_mstkd.inference.missing_modality_predictor import MissingModalityPredictor, PreparedCase
 from nnunetv2_mstkd.inference.pipeline import overlapped
 from nnunetv2_mstkd.inference.prediction import Prediction
 from nnunetv2_mstkd.inference.run_record import Manifest, Sidecar, input_facts, model_facts, versions, write_json
+from nnunetv2_mstkd.modalities import ModalitySubset
 from nnunetv2_mstkd.whole_file import whole_file
 
 MANIFEST = "mstkd_run.json"
@@ -91,6 +94,7 @@ class FolderPrediction:
         }
         name = MANIFEST if selection.num_parts == 1 else f"{Path(MANIFEST).stem}_{selection.part}.json"
         self._manifest = Manifest(output / name, self._facts)
+        self._found: dict[str, Case] = {}  # by name, with the channels that the check will find empty
 
     def check(self) -> tuple[list[CaseCheck], list[Problem], list[Case]]:
         """Find and check everything; return the sound cases, all problems, and the cases that are finished already.
@@ -101,10 +105,11 @@ class FolderPrediction:
         if self._output.resolve().is_relative_to(self._selection.folder.resolve()):
             raise CaseError(f"{self._output} lies in the input folder, where segmentations would be taken for images")
         found = find(self._selection, self._predictor)
+        self._found = {case.name: case for case in found.cases}
         finished = [case for case in found.cases if self._options.continue_prediction and self._is_finished(case)]
         left = [case for case in found.cases if case not in finished]
         self._say(f"{len(found.cases)} cases, {len(finished)} of them finished before; checking the images ...")
-        checks, problems = check_images(left, self._predictor, self._options.preparing)
+        checks, problems = check_images(left, self._predictor, self._selection, self._options.preparing)
         for check in checks:
             self._say(f"  {check.case.name}: {check.case.subset(self._predictor.model.modalities)}")
             for warning in check.warnings:
@@ -121,7 +126,7 @@ class FolderPrediction:
         Raises:
             CaseError: if anything is wrong with a case, unless such cases are to be skipped; nothing is predicted then.
             PredictionError: if a case fails on the way; likewise. What was finished stays.
-            OutputError: if the output cannot be written.
+            OutputError: if the output cannot be written; likewise.
         """
         checks, problems, finished = self.check()
         if problems and not self._options.skip_on_error:
@@ -130,13 +135,12 @@ class FolderPrediction:
             self._open_output(finished, problems)
             failures = self._predict(checks)
             self._manifest.write("finished")
-        except OSError as error:
-            if not is_disk_full(error):
-                raise
-            raise OutputError(
-                f"the disk of {self._output} is full. Finished cases are whole. Free some space, then repeat the "
-                f"command with --continue_prediction"
-            ) from error
+        except BaseException as error:  # also Ctrl-C
+            with contextlib.suppress(OSError):
+                self._manifest.write("stopped")
+            if isinstance(error, OSError):
+                raise OutputError(self._not_written(error)) from error
+            raise
         status = {name: entry["status"] for name, entry in self._manifest.cases.items()}
         return RunResult(status, (*problems, *failures))
 
@@ -145,44 +149,49 @@ class FolderPrediction:
         options = self._options
         stages = (self._prepare, self._compute, self._finish)
         outcomes = overlapped(checks, *stages, preparing=options.preparing, finishing=options.finishing)
-        for number, (check, outcome) in enumerate(outcomes, 1):
-            name = check.case.name
-            if outcome.error is None:
-                prediction, seconds = outcome.result
-                self._manifest.add(name, DONE, modalities=list(prediction.used.names), seconds=round(seconds, 2))
-                self._say(f"[{number}/{len(checks)}] {name}: {prediction.used}, {seconds:.1f} s")
-                continue
-            if isinstance(outcome.error, OSError) and is_disk_full(outcome.error):
-                raise outcome.error  # the other cases would not fit either
-            message = f"{type(outcome.error).__name__}: {outcome.error}"
-            self._manifest.add(name, FAILED, message=message)
-            if not options.skip_on_error:
-                raise PredictionError(f"{name} failed: {message}. Finished cases are kept") from outcome.error
-            self._say(f"[{number}/{len(checks)}] {name} FAILED: {message}")
-            failures.append(Problem(name, message))
+        with contextlib.closing(outcomes):  # what is computed is written before an error is shown
+            for number, (check, outcome) in enumerate(outcomes, 1):
+                name, label = check.case.name, f"[{number}/{len(checks)}] {check.case.name}"
+                if error := outcome.exception():
+                    failures.append(self._failure(name, error))
+                    self._say(f"{label} FAILED: {failures[-1].message}")
+                    continue
+                used, seconds = outcome.result()
+                self._manifest.add(name, DONE, modalities=list(used.names), seconds=round(seconds, 2))
+                self._say(f"{label}: {used}, {seconds:.1f} s")
         return failures
+
+    def _failure(self, name: str, error: BaseException) -> Problem:
+        """Note a case that failed; raise the error if the others are not to be predicted, or would fail, too."""
+        if isinstance(error, OSError) and is_disk_full(error):
+            raise error
+        message = f"{type(error).__name__}: {error}"
+        self._manifest.add(name, FAILED, messages=[message])
+        if not self._options.skip_on_error:
+            raise PredictionError(f"{name} failed: {message}. Finished cases are kept") from error
+        return Problem(name, message)
 
     # the stages of a case -------------------------------------------------------------------------------------------
 
     def _prepare(self, check: CaseCheck) -> tuple[float, CaseCheck, PreparedCase]:
         started = time.perf_counter()
         file = previous_stage_file(self._selection, check.case, self._predictor)
-        previous = None if file is None else self._predictor.reader.read_label_map(file)
-        return started, check, self._predictor.prepare(check, previous_stage=previous)
+        return started, check, self._predictor.prepare(check, previous_stage=file)
 
     def _compute(self, stage: tuple[float, CaseCheck, PreparedCase]) -> tuple[float, CaseCheck, PreparedCase, Tensor]:
         return (*stage, self._predictor.predict_logits(stage[-1]))
 
-    def _finish(self, stage: tuple[float, CaseCheck, PreparedCase, Tensor]) -> tuple[Prediction, float]:
+    def _finish(self, stage: tuple[float, CaseCheck, PreparedCase, Tensor]) -> tuple[ModalitySubset, float]:
         started, check, prepared, logits = stage
         with_probabilities = self._options.save_probabilities
         prediction = self._predictor.finish(prepared, logits, return_probabilities=with_probabilities)
-        sidecar = self._sidecar(check.case)
+        identity = self._identity(self._found[check.case.name])
+        sidecar = Sidecar(self._output, check.case.name)
         sidecar.remove()
         outputs = self._write(prediction, check.case.name)
         seconds = time.perf_counter() - started
-        sidecar.write(prediction, outputs, seconds)
-        return prediction, seconds
+        sidecar.write(identity, prediction, outputs, seconds)
+        return prediction.used, seconds
 
     def _write(self, prediction: Prediction, name: str) -> list[str]:
         """Write a case's files and return their names."""
@@ -200,31 +209,52 @@ class FolderPrediction:
     # the output -----------------------------------------------------------------------------------------------------
 
     def _open_output(self, finished: Sequence[Case], problems: Sequence[Problem]) -> None:
-        try:
-            self._output.mkdir(parents=True, exist_ok=True)
-            # nnU-Net's evaluation and postprocessing seek these two beside segmentations
-            write_json(self._output / "dataset.json", self._predictor.model.dataset_json)
-            write_json(self._output / "plans.json", self._predictor.model.plans.plans)
-            self._manifest.write("running")
-        except OSError as error:
-            raise OutputError(f"{self._output} cannot be written: {error}") from error
+        self._output.mkdir(parents=True, exist_ok=True)
+        # nnU-Net's evaluation and postprocessing seek these two beside segmentations
+        write_json(self._output / "dataset.json", self._predictor.model.dataset_json)
+        write_json(self._output / "plans.json", self._predictor.model.plans.plans)
+        self._manifest.write("running")
         for case in finished:
             self._manifest.add(case.name, DONE_BEFORE)
         for problem in problems:
             self._say(f"  refused: {problem}")
-            self._manifest.add(problem.case or ".", REFUSED, message=problem.message)
+        for name in dict.fromkeys(problem.case for problem in problems):
+            messages = [problem.message for problem in problems if problem.case == name]
+            self._manifest.add(name or ".", REFUSED, messages=messages)
+
+    def _not_written(self, error: OSError) -> str:
+        if is_disk_full(error):
+            return (
+                f"the disk of {self._output} is full. Finished cases are whole. Free some space, then repeat the "
+                f"command with --continue_prediction"
+            )
+        return f"{self._output} cannot be written: {error}"
 
     def _is_finished(self, case: Case) -> bool:
-        return self._sidecar(case).is_finished()
+        sidecar = Sidecar(self._output, case.name)
+        if not sidecar.file.is_file():
+            return False  # and no checksum of its images is needed
+        try:
+            return sidecar.is_finished(self._identity(case))
+        except OSError:  # the check of the images says what is wrong with them
+            return False
 
-    def _sidecar(self, case: Case) -> Sidecar:
-        files = input_facts(case, self._predictor.model.modalities)
-        identity = {"files": files, "model": self._facts["model"], "inference": self._facts["inference"]}
-        return Sidecar(self._output, case.name, identity)
+    def _identity(self, case: Case) -> dict[str, Any]:
+        """Return what the result depends on, given a case as it was found."""
+        labels = previous_stage_file(self._selection, case, self._predictor)
+        return {
+            "files": input_facts(case, self._predictor.model.modalities),
+            "previous_stage": None if labels is None else {"file": str(labels.resolve()), "sha256": sha256_of(labels)},
+            "model": self._facts["model"],
+            "inference": self._facts["inference"],
+        }
 
 
 def is_disk_full(error: BaseException | None) -> bool:
-    """Return whether an error, or what caused it, is a lack of space: the system said so, or what was written shows."""
+    """Return whether an error of writing, or what caused it, is a lack of space: the system said so, or it shows.
+
+    It shows in what `Prediction.save` reads back, which is an OutputError.
+    """
     while error is not None:
         if isinstance(error, OutputError) or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
             return True

@@ -1,7 +1,8 @@
 """Images through nnU-Net's own readers: files, SimpleITK images and arrays become channels of one case (L3)."""
 
+import re
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,10 @@ from nnunetv2_mstkd.cases.geometry import Geometry
 from nnunetv2_mstkd.errors import CaseError
 
 Volume = NDArray[np.float32]  # (C, z, y, x); C = 1 but in 4D files
-_CHANNEL_SUFFIX = len("_0000")
+_CHANNEL_SUFFIX = re.compile(r"_\d{4}$")
+# Formats that keep every voxel of an image in memory, written in no time: SimpleITK reads NaN and infinite voxels of
+# NIfTI files as zeros, and readers that know no MetaImage read NIfTI with nibabel.
+_EXACT_ENDINGS = (".mha", ".nii")
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,11 @@ class ImageReader:
             endings.append(".nii")
         return tuple(dict.fromkeys(ending.lower() for ending in endings))
 
+    @property
+    def reorients(self) -> bool:
+        """Whether volumes are turned to one orientation when they are read, and label maps back when written."""
+        return type(self._reader).__name__.endswith("WithReorient")
+
     def read(self, file: Path) -> Image:
         """Read one file.
 
@@ -67,18 +76,38 @@ class ImageReader:
         properties = _of_one_volume(properties)
         return Image(volumes, properties, geometry_of(volumes, properties))
 
-    def read_label_map(self, file: Path) -> NDArray:
-        """Read a segmentation, (1, z, y, x)."""
-        return self._reader.read_seg(str(file))[0]
+    def read_label_map(self, file: Path) -> Image:
+        """Read a segmentation.
+
+        Raises:
+            Exception: whatever the reader raises for a file that it cannot read.
+        """
+        labels, properties = self._reader.read_seg(str(file))
+        return Image(labels, properties, geometry_of(labels, properties))
 
     def write_label_map(self, labels: NDArray, file: Path, properties: Mapping[str, Any]) -> None:
         """Write a segmentation (z, y, x) with the geometry that `properties` came with."""
         self._reader.write_seg(labels, str(file), dict(properties))
 
+    def spacing_file(self, label_map: Path) -> Path | None:
+        """Return the second file that writing a label map makes, with its spacing; None where there is none."""
+        return label_map.with_suffix(".json") if isinstance(self._reader, Tiff3DIO) else None
+
     def convert(self, image: SimpleITK.Image) -> Image:
-        """Read an image in memory as the same image in a file."""
+        """Read an image in memory as the same image in a file, NaN and infinite voxels included.
+
+        Raises:
+            CaseError: if the model's format has no place for the geometry of an image.
+            Exception: whatever is raised for an image that cannot be written or read.
+        """
+        ending = next((e for e in _EXACT_ENDINGS if e in self._reader.supported_file_endings), None)
+        if ending is None:
+            raise CaseError(
+                f"this model reads {self.file_ending} files, which have no geometry: give a file, or an array with "
+                f"spacing_mm, in place of a SimpleITK image"
+            )
         with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / f"image{self.file_ending}"
+            file = Path(folder) / f"image{ending}"
             SimpleITK.WriteImage(image, str(file))
             return self.read(file)
 
@@ -86,7 +115,10 @@ class ImageReader:
         """Refuse a 3D TIFF whose spacing nnU-Net would not find, and take for 1 mm."""
         if not isinstance(self._reader, Tiff3DIO):
             return
-        beside = Path(str(file)[: -(len(file.suffix) + _CHANNEL_SUFFIX)] + ".json")
+        case, found = _CHANNEL_SUFFIX.subn("", file.stem)
+        if not found:
+            raise CaseError("nnU-Net finds the spacing of a TIFF by names that end in _0000, _0001, ...: rename it")
+        beside = file.with_name(f"{case}.json")
         if not beside.is_file():
             raise CaseError(f"a TIFF has no spacing of its own, and nnU-Net seeks it in {beside.name}: write that file")
 
@@ -123,7 +155,8 @@ def geometry_of(volumes: Volume, properties: Mapping[str, Any]) -> Geometry:
         stuff = properties["sitk_stuff"]
         return Geometry(shape, spacing, tuple(stuff["origin"]), tuple(stuff["direction"]))
     if "nibabel_stuff" in properties:
-        affine = np.asarray(properties["nibabel_stuff"]["original_affine"], float)
+        stuff = properties["nibabel_stuff"]
+        affine = np.asarray(stuff.get("reoriented_affine", stuff["original_affine"]), float)
         axes = affine[:3, :3] / np.maximum(np.linalg.norm(affine[:3, :3], axis=0), 1e-12)
         return Geometry(shape, spacing, tuple(affine[:3, 3].tolist()), tuple(axes.ravel().tolist()))
     return Geometry(shape, spacing, None, None)
@@ -155,20 +188,12 @@ def stack_channels(
     """
     stack: Volume | None = None
     properties: dict[str, Any] = {}
-    for file, sources in _by_file(case):
+    for file, sources in case.by_file().items():
         image = images[file] if images is not None and file in images else reader.read(file)
         if stack is None:
             stack, properties = np.zeros((num_channels, *image.volumes.shape[1:]), np.float32), dict(image.properties)
-        for channel, volume in sources:
-            stack[channel] = image.volumes[volume or 0]
+        for channel, source in sources.items():
+            stack[channel] = image.volumes[source.volume or 0]
     if stack is None:
         raise CaseError(f"{case.name}: no channel is present")
     return stack, properties
-
-
-def _by_file(case: Case) -> Iterable[tuple[Path, list[tuple[int, int | None]]]]:
-    """Yield each file of a case once, with the (channel, volume) pairs that it holds."""
-    files: dict[Path, list[tuple[int, int | None]]] = {}
-    for channel, source in case.sources.items():
-        files.setdefault(source.file, []).append((channel, source.volume))
-    return files.items()

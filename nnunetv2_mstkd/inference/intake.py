@@ -1,6 +1,6 @@
 """What a folder holds and what of it may be predicted: all is checked before any network runs (L3)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +10,7 @@ from nnunetv2_mstkd.cases.discovery import find_cases
 from nnunetv2_mstkd.cases.image_check import CaseCheck
 from nnunetv2_mstkd.cases.modality_table import apply_modality_table, read_modality_table, restrict_cases
 from nnunetv2_mstkd.cases.problem import Problem
+from nnunetv2_mstkd.errors import CaseError
 from nnunetv2_mstkd.inference.missing_modality_predictor import MissingModalityPredictor
 
 
@@ -58,6 +59,8 @@ def find(selection: Selection, predictor: MissingModalityPredictor) -> Intake:
         CaseError: if the folder or the table cannot be used.
         ModalityError: if a modality is unknown.
     """
+    if selection.previous_stage is not None and not predictor.model.is_cascade:
+        raise CaseError(f"{selection.previous_stage}: this model is no cascade and takes no labels of a previous stage")
     modalities = predictor.model.modalities
     order = None if selection.channel_order is None else parse_channel_order(selection.channel_order)
     found = find_cases(selection.folder, modalities, predictor.reader.file_endings, order)
@@ -68,8 +71,7 @@ def find(selection: Selection, predictor: MissingModalityPredictor) -> Intake:
     if selection.modalities is not None:
         cases, more = restrict_cases(cases, modalities.subset(selection.modalities))
         problems += more
-    cases, more = _require_needed(cases, selection, predictor)
-    return Intake(tuple(cases[selection.part :: selection.num_parts]), (*problems, *more), found.ignored)
+    return Intake(tuple(cases[selection.part :: selection.num_parts]), tuple(problems), found.ignored)
 
 
 def parse_channel_order(text: str) -> list[str | None]:
@@ -78,19 +80,19 @@ def parse_channel_order(text: str) -> list[str | None]:
 
 
 def check_images(
-    cases: Sequence[Case],
-    predictor: MissingModalityPredictor,
-    workers: int,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    cases: Sequence[Case], predictor: MissingModalityPredictor, selection: Selection, workers: int
 ) -> tuple[list[CaseCheck], list[Problem]]:
-    """Read all images once and return the cases that are sound, and what is wrong with the others."""
+    """Read all images, and a cascade's labels, once; return the sound cases, and what is wrong with the others."""
+
+    def check_one(case: Case) -> CaseCheck:
+        return predictor.check(case, previous_stage=previous_stage_file(selection, case, predictor))
+
     sound: list[CaseCheck] = []
     problems: list[Problem] = []
     with ThreadPoolExecutor(max(1, workers)) as pool:
-        for done, check in enumerate(pool.map(predictor.check, cases), 1):
+        for check in pool.map(check_one, cases):
             problems += check.problems
             sound += [] if check.problems else [check]
-            progress(done, len(cases))
     return sound, problems
 
 
@@ -99,22 +101,3 @@ def previous_stage_file(selection: Selection, case: Case, predictor: MissingModa
     if not predictor.model.is_cascade or selection.previous_stage is None:
         return None
     return selection.previous_stage / f"{case.name}{predictor.model.file_ending}"
-
-
-def _require_needed(
-    cases: Sequence[Case], selection: Selection, predictor: MissingModalityPredictor
-) -> tuple[list[Case], list[Problem]]:
-    """Part the cases that lack what the model cannot do without: a dedicated model's subset, a cascade's labels."""
-    kept: list[Case] = []
-    problems: list[Problem] = []
-    for case in cases:
-        present, needs = case.subset(predictor.model.modalities), predictor.model.needs
-        labels = previous_stage_file(selection, case, predictor)
-        if needs is not None and not present.issuperset(needs):
-            problems.append(Problem(case.name, f"has {present}; this model was trained for {needs} alone and needs it"))
-        elif predictor.model.is_cascade and (labels is None or not labels.is_file()):
-            where = labels or "name their folder with -prev_stage_predictions"
-            problems.append(Problem(case.name, f"a cascade needs the labels of its previous stage: {where}"))
-        else:
-            kept.append(case)
-    return kept, problems

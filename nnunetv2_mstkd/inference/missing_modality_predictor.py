@@ -1,7 +1,8 @@
 """Predict cases that lack modalities, from Python (L3)."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -16,10 +17,12 @@ from torch import Tensor
 from nnunetv2_mstkd.cases.case import Case, ChannelSource
 from nnunetv2_mstkd.cases.geometry import Geometry
 from nnunetv2_mstkd.cases.image_check import CaseCheck, check_case
-from nnunetv2_mstkd.errors import CaseError, ModalityError
-from nnunetv2_mstkd.inference.image_reader import Image, ImageReader, image_of_array, stack_channels
+from nnunetv2_mstkd.cases.problem import Problem
+from nnunetv2_mstkd.errors import CaseError, ModalityError, SettingsError
+from nnunetv2_mstkd.inference.image_reader import Image, ImageReader, geometry_of, image_of_array, stack_channels
 from nnunetv2_mstkd.inference.model import build_predictor, load_model
 from nnunetv2_mstkd.inference.prediction import Prediction
+from nnunetv2_mstkd.inference.previous_stage import PreviousStage, previous_labels
 
 ImageLike: TypeAlias = Path | str | SimpleITK.Image | NDArray
 
@@ -55,6 +58,7 @@ class MissingModalityPredictor:
 
     Raises:
         ModelFolderError, CheckpointError: if the model cannot be loaded.
+        SettingsError: if there is no such device.
 
     Example:
         predictor = MissingModalityPredictor(model_folder)
@@ -89,6 +93,7 @@ class MissingModalityPredictor:
         self._predictor = build_predictor(
             self.model, self.device, step_size=step_size, mirroring=mirroring, on_device=on_device, bar=progress_bar
         )
+        self._network_lock = threading.Lock()
         self._preprocessor = self.model.configuration.preprocessor_class(verbose=False)
 
     def predict_case(
@@ -97,7 +102,7 @@ class MissingModalityPredictor:
         /,
         *,
         spacing_mm: Sequence[float] | None = None,
-        previous_stage: NDArray | None = None,
+        previous_stage: Path | str | NDArray | None = None,
         return_probabilities: bool = False,
         **modalities: ImageLike,
     ) -> Prediction:
@@ -106,21 +111,23 @@ class MissingModalityPredictor:
         Args:
             images: by modality, for names that are no Python names; names and aliases of the model's channels.
             spacing_mm: of arrays, one number per axis in the array's order.
-            previous_stage: of a cascade, the labels (z, y, x).
+            previous_stage: of a cascade, the labels on the grid of the images: a file, or an array (z, y, x).
             return_probabilities: also return these.
-            modalities: the same as `images`, by keyword: a file, a SimpleITK image, or an array (z, y, x).
+            modalities: the same as `images`, by keyword: a file, a SimpleITK image, or an array (z, y, x). A model of
+                TIFF or PNG files takes no SimpleITK images, and one that turns images to one orientation no arrays.
 
         Raises:
             ModalityError: if a name is unknown or nothing is given.
-            CaseError: if an image cannot be used; the message lists all that is wrong.
+            CaseError: if an image cannot be used, or what the model cannot do without is not given; the message
+                lists all that is wrong.
         """
         given = {**(images or {}), **modalities}
         case, loaded = self._load(given, spacing_mm)
-        check = self.check(case, loaded)
+        stage = Path(previous_stage) if isinstance(previous_stage, str) else previous_stage
+        check = self.check(case, loaded, stage)
         if check.problems:
             raise CaseError("; ".join(str(problem) for problem in check.problems))
-        self.require_needed(check.case)
-        prepared = self.prepare(check, loaded, previous_stage)
+        prepared = self.prepare(check, loaded, stage)
         return self.finish(prepared, self.predict_logits(prepared), return_probabilities=return_probabilities)
 
     def _load(
@@ -143,47 +150,70 @@ class MissingModalityPredictor:
         return Case("this case", dict(sorted(sources.items()))), loaded
 
     def _image(self, key: Path, image: ImageLike, spacing_mm: Sequence[float] | None) -> Image:
-        if isinstance(image, SimpleITK.Image):
-            return self.reader.convert(image)
-        if not isinstance(image, str | Path):
+        if not isinstance(image, str | Path | SimpleITK.Image):
+            if self.reader.reorients:
+                raise CaseError(f"{key}: this model turns images to one orientation, which an array does not tell")
             return image_of_array(np.asarray(image), spacing_mm, str(key))
         try:
-            return self.reader.read(key)
+            return self.reader.convert(image) if isinstance(image, SimpleITK.Image) else self.reader.read(key)
         except Exception as error:  # of whichever reader
             raise CaseError(f"{key} cannot be read: {error}") from error
 
-    def require_needed(self, case: Case) -> None:
-        """Check that a case has all that a dedicated model was trained for.
-
-        Raises:
-            CaseError: if not.
-        """
-        present = case.subset(self.model.modalities)
-        if self.model.needs is not None and not present.issuperset(self.model.needs):
-            raise CaseError(
-                f"{case.name} has {present}; this model was trained for {self.model.needs} alone and needs it"
-            )
-
     # the stages of a case ------------------------------------------------------------------------------------
 
-    def check(self, case: Case, loaded: Mapping[Path, Image] | None = None) -> CaseCheck:
-        """Check the images of a case, which are read unless they are in memory; thread-safe."""
+    def check(
+        self,
+        case: Case,
+        loaded: Mapping[Path, Image] | None = None,
+        previous_stage: PreviousStage | None = None,
+    ) -> CaseCheck:
+        """Check a case: images, which are read unless they are in memory, and a cascade's labels; thread-safe."""
+        grids: dict[Path, Geometry] = {}
 
         def read(file: Path) -> tuple[NDArray[np.float32], Geometry]:
             image = loaded[file] if loaded is not None else self.reader.read(file)
+            grids[file] = image.geometry
             return image.volumes, image.geometry
 
-        return check_case(case, self.model.modalities, read, needs_depth=not self.model.is_2d)
+        found = check_case(case, self.model.modalities, read, needs_depth=not self.model.is_2d)
+        # the grid of images that have a fault is nothing to compare with
+        grid = None if found.problems else grids[found.case.files[0]]
+        faults = [*self._missing_need(found.case), *self._previous_stage_faults(grid, previous_stage)]
+        return replace(found, problems=(*found.problems, *(Problem(case.name, fault) for fault in faults)))
+
+    def _missing_need(self, case: Case) -> Iterator[str]:
+        """Yield what is wrong if a case lacks what a dedicated model was trained for."""
+        present, needs = case.subset(self.model.modalities), self.model.needs
+        if needs is not None and not present.issuperset(needs):
+            yield f"has {present}; this model was trained for {needs} alone and needs it"
+
+    def _previous_stage_faults(self, grid: Geometry | None, given: PreviousStage | None) -> Iterator[str]:
+        """Yield what is wrong with the labels of the previous stage, given or not, and the grid of sound images."""
+        if given is not None and not self.model.is_cascade:
+            yield "has labels of a previous stage, but this model is no cascade: leave them out"
+        elif given is None and self.model.is_cascade:
+            yield (
+                "a cascade needs the labels of its previous stage: name their folder with -prev_stage_predictions "
+                "(in Python: previous_stage)"
+            )
+        elif given is not None and grid is not None:
+            try:
+                previous_labels(given, grid, self.reader)
+            except CaseError as error:
+                yield str(error)
 
     def prepare(
-        self, check: CaseCheck, loaded: Mapping[Path, Image] | None = None, previous_stage: NDArray | None = None
+        self,
+        check: CaseCheck,
+        loaded: Mapping[Path, Image] | None = None,
+        previous_stage: PreviousStage | None = None,
     ) -> PreparedCase:
-        """Read and preprocess a case that has been checked; thread-safe."""
+        """Read and preprocess a case that has been checked, with the same previous stage; thread-safe."""
         case = check.case if self.model.needs is None else check.case.restricted(self.model.needs)
         image, properties = stack_channels(case, loaded, self.reader, len(self.model.modalities))
-        if self.model.is_cascade and previous_stage is None:
-            raise CaseError(f"{case.name}: this model is a cascade and needs the labels of its previous stage")
-        seg = None if previous_stage is None else previous_stage.reshape(1, *image.shape[1:])
+        seg = None
+        if previous_stage is not None:
+            seg = previous_labels(previous_stage, geometry_of(image, properties), self.reader)[np.newaxis]
         plans, configuration, dataset_json = self.model.plans, self.model.configuration, self.model.dataset_json
         data, seg, properties = self._preprocessor.run_case_npy(
             image, seg, properties, plans, configuration, dataset_json
@@ -197,8 +227,12 @@ class MissingModalityPredictor:
         return PreparedCase(CaseCheck(case, check.problems, check.warnings), torch.from_numpy(data), properties)
 
     def predict_logits(self, prepared: PreparedCase) -> Tensor:
-        """Run the network, or the mean of the folds' networks: logits (C, *S) of the preprocessed case."""
-        return self._predictor.predict_logits_from_preprocessed_data(prepared.image)
+        """Run the network, or the mean of the folds' networks: logits (C, *S) of the preprocessed case.
+
+        Thread-safe: one case after another, as the weights of all folds take turns in one network.
+        """
+        with self._network_lock:
+            return self._predictor.predict_logits_from_preprocessed_data(prepared.image)
 
     def finish(self, prepared: PreparedCase, logits: Tensor, *, return_probabilities: bool = False) -> Prediction:
         """Turn logits into labels in the case's own geometry; thread-safe."""
@@ -220,4 +254,9 @@ class MissingModalityPredictor:
 def _device(device: str | torch.device) -> torch.device:
     if str(device) == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(device)
+    try:
+        found = torch.device(device)
+        torch.empty(1, device=found)
+    except Exception as error:  # each backend has its own way to say that it is not there
+        raise SettingsError(f"The device {str(device)!r} cannot be used here ({error}): take cpu, or auto") from error
+    return found

@@ -1,8 +1,10 @@
 """A trained model as prediction needs it, from a model folder: ours or nnU-Net's own (L3)."""
 
 import contextlib
-import os
-from collections.abc import Mapping, Sequence
+import inspect
+import io
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,12 +16,13 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from torch import nn
 
 from nnunetv2_mstkd.checksum import sha256_of
+from nnunetv2_mstkd.errors import CheckpointError, ModelFolderError, MSTKDError
 from nnunetv2_mstkd.inference.environment import refuse_variable
 from nnunetv2_mstkd.inference.model_folder import (
-    BENCHMARK_FILE,
     find_trainer,
     fold_names,
     needed_subset,
+    read_benchmark,
     read_json,
     require_one_model,
 )
@@ -47,6 +50,7 @@ class Model:
         trainer_name: who trained it.
         plans: of the model.
         configuration: likewise.
+        configuration_name: such as 3d_fullres, as the checkpoint has it.
         dataset_json: of the training data.
         network: with the first fold's weights.
         weights: state dicts, one per fold.
@@ -54,6 +58,7 @@ class Model:
         mirroring_axes: that test-time augmentation may use; None: none.
         needs: what every case must have, the subset that a dedicated model was trained for; None for any other.
         handles_missing: whether it was trained for missing modalities.
+        benchmark: what `mstkd_benchmark.json` of the folder says; None where there is none.
     """
 
     folder: Path
@@ -62,6 +67,7 @@ class Model:
     trainer_name: str
     plans: PlansManager = field(repr=False)
     configuration: ConfigurationManager = field(repr=False)
+    configuration_name: str
     dataset_json: dict[str, Any] = field(repr=False)
     network: nn.Module = field(repr=False)
     weights: list[dict[str, Any]] = field(repr=False)
@@ -69,6 +75,7 @@ class Model:
     mirroring_axes: tuple[int, ...] | None
     needs: ModalitySubset | None
     handles_missing: bool
+    benchmark: Mapping[str, Any] | None = field(repr=False)
 
     @cached_property
     def modalities(self) -> Modalities:
@@ -95,14 +102,9 @@ class Model:
         """Whether the network sees slices."""
         return len(self.configuration.patch_size) == 2
 
-    @cached_property
-    def benchmark(self) -> Mapping[str, Any] | None:
-        """What `mstkd_benchmark.json` of the model folder says; None where there is none."""
-        return read_json(self.folder, BENCHMARK_FILE) if (self.folder / BENCHMARK_FILE).is_file() else None
-
     def confidence(self, subset: ModalitySubset) -> dict[str, Any] | None:
         """Return the model's own Dice by region for a subset, as its benchmark has it; None where there is none."""
-        return ((self.benchmark or {}).get("subsets") or {}).get(str(subset))
+        return None if self.benchmark is None else self.benchmark.get("subsets", {}).get(str(subset))
 
 
 def load_model(
@@ -121,8 +123,8 @@ def load_model(
         trust_checkpoint: also load models that could execute code.
 
     Raises:
-        ModelFolderError: if something is missing, or the folds do not belong together.
-        CheckpointError: if a checkpoint is damaged.
+        ModelFolderError: if something is missing or damaged, or the folds do not belong together.
+        CheckpointError: if a checkpoint is damaged, or its weights do not fit the plans.
         UntrustedCheckpointError, UntrustedPlansError: if the model could execute code; not with `trust_checkpoint`.
         ModalityError: if MSTKD_MODALITIES is set, which would mask every case.
     """
@@ -135,12 +137,17 @@ def load_model(
     checkpoints = [load_checkpoint(file, trust=trust_checkpoint) for file in files]
     require_one_model(files, checkpoints)
     trainer_name = str(checkpoints[0][TRAINER_NAME])
-    plans_manager = PlansManager(plans)
-    configuration = plans_manager.get_configuration(checkpoints[0][INIT_ARGS][CONFIGURATION])
+    configuration_name = str(checkpoints[0][INIT_ARGS][CONFIGURATION])
     trainer = find_trainer(trainer_name)
-    modalities = Modalities.from_dataset_json(dataset_json)
-    weights = [loaded[WEIGHTS] for loaded in checkpoints]
     axes = checkpoints[0].get(MIRRORING_AXES)
+    with _damage_told(folder):
+        plans_manager = PlansManager(plans)
+        configuration = plans_manager.get_configuration(configuration_name)
+        _require_entries(plans_manager, configuration, dataset_json)
+        needs = needed_subset(trainer, plans, Modalities.from_dataset_json(dataset_json))
+        network = _build_network(trainer, plans_manager, configuration, dataset_json)
+    weights = [loaded[WEIGHTS] for loaded in checkpoints]
+    _load_weights(network, weights, files)
     return Model(
         folder=folder,
         folds=tuple(names),
@@ -148,13 +155,15 @@ def load_model(
         trainer_name=trainer_name,
         plans=plans_manager,
         configuration=configuration,
+        configuration_name=configuration_name,
         dataset_json=dataset_json,
-        network=_build_network(trainer, plans_manager, configuration, dataset_json, weights[0]),
+        network=network,
         weights=weights,
         weights_sha256={name: sha256_of(file) for name, file in zip(names, files, strict=True)},
         mirroring_axes=None if axes is None else tuple(axes),
-        needs=needed_subset(trainer, plans, modalities),
+        needs=needs,
         handles_missing=issubclass(trainer, SubsetTrainer),
+        benchmark=read_benchmark(folder),
     )
 
 
@@ -162,7 +171,7 @@ def build_predictor(
     model: Model, device: Any, *, step_size: float = 0.5, mirroring: bool = True, on_device: bool = True, bar: bool
 ) -> nnUNetPredictor:
     """Return nnU-Net's own predictor with the model in it: sliding window, mirroring, averaging of folds."""
-    with contextlib.redirect_stdout(open(os.devnull, "w")):  # it tells that a CPU is no GPU
+    with contextlib.redirect_stdout(io.StringIO()):  # it tells that a CPU is no GPU
         predictor = nnUNetPredictor(
             tile_step_size=step_size,
             use_mirroring=mirroring,
@@ -182,15 +191,64 @@ def build_predictor(
     return predictor
 
 
+@contextlib.contextmanager
+def _damage_told(folder: Path) -> Iterator[None]:
+    """Raise ModelFolderError for whatever nnU-Net raises over JSON files that lack something or hold something else."""
+    try:
+        yield
+    except MSTKDError:
+        raise
+    except Exception as error:  # there are as many kinds as entries
+        raise ModelFolderError(
+            f"The plans.json or dataset.json in {folder} do not fit the model, or are damaged: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def _require_entries(plans: PlansManager, configuration: ConfigurationManager, dataset_json: dict[str, Any]) -> None:
+    """Look at what prediction uses only later, so that what is missing is told before images are read.
+
+    Raises:
+        Exception: whatever nnU-Net raises.
+    """
+    _ = plans.dataset_name, plans.plans_name
+    _ = dataset_json["file_ending"], plans.image_reader_writer_class, plans.transpose_forward, plans.transpose_backward
+    _ = configuration.patch_size, configuration.spacing, configuration.previous_stage_name
+    _ = configuration.normalization_schemes, configuration.use_mask_for_norm
+    _ = configuration.resampling_fn_data, configuration.resampling_fn_seg, configuration.resampling_fn_probabilities
+    if configuration.preprocessor_class is None:
+        raise ModelFolderError(f"nnU-Net has no preprocessor {configuration.preprocessor_name!r}, as the plans name it")
+
+
 def _build_network(
-    trainer: Any, plans: PlansManager, configuration: ConfigurationManager, dataset_json: dict, weights: dict[str, Any]
+    trainer: Any, plans: PlansManager, configuration: ConfigurationManager, dataset_json: dict[str, Any]
 ) -> nn.Module:
-    network = trainer.build_network_architecture(
-        plans,
-        configuration,
+    described: tuple[Any, ...] = (plans, configuration)
+    if "plans_manager" not in inspect.signature(trainer.build_network_architecture).parameters:
+        # what trainers of earlier versions of nnU-Net take; its own predictor asks in the same way
+        described = (
+            configuration.network_arch_class_name,
+            configuration.network_arch_init_kwargs,
+            configuration.network_arch_init_kwargs_req_import,
+        )
+    network: nn.Module = trainer.build_network_architecture(
+        *described,
         determine_num_input_channels(plans, configuration, dataset_json),
         plans.get_label_manager(dataset_json).num_segmentation_heads,
         enable_deep_supervision=False,
     )
-    network.load_state_dict(weights)
     return network
+
+
+def _load_weights(network: nn.Module, weights: Sequence[Mapping[str, Any]], files: Sequence[Path]) -> None:
+    """Load the weights of each fold, to see that they fit, and those of the first fold last.
+
+    Raises:
+        CheckpointError: if they do not fit; the message names the file.
+    """
+    for state, file in reversed(list(zip(weights, files, strict=True))):
+        try:
+            network.load_state_dict(state)
+        except RuntimeError as error:
+            told = textwrap.shorten(str(error), 300)
+            raise CheckpointError(f"The weights in {file} do not fit the network of its plans: {told}") from error

@@ -64,6 +64,21 @@ def read_json(folder: Path, name: str) -> dict[str, Any]:
     return content
 
 
+def read_benchmark(folder: Path) -> dict[str, Any] | None:
+    """Return what a model folder's benchmark says; None where there is none.
+
+    Raises:
+        ModelFolderError: if it is no object of objects under "subsets".
+    """
+    if not (folder / BENCHMARK_FILE).is_file():
+        return None
+    benchmark = read_json(folder, BENCHMARK_FILE)
+    subsets = benchmark.get("subsets", {})
+    if not isinstance(subsets, dict) or not all(isinstance(regions, dict) for regions in subsets.values()):
+        raise ModelFolderError(f'{folder / BENCHMARK_FILE}: "subsets" must hold an object for each subset')
+    return benchmark
+
+
 def fold_names(folder: Path, folds: Sequence[str | int] | None, checkpoint: str) -> list[str]:
     """Return the folds to use, as in the names of their folders.
 
@@ -104,11 +119,11 @@ def find_trainer(name: str) -> type:
     """Return the class of a trainer, by nnU-Net's own search.
 
     Raises:
-        ModelFolderError: if there is none.
+        ModelFolderError: if there is none, or it is something else than a trainer.
     """
     try:
         return recursive_find_trainer_class_by_name(name)
-    except RuntimeError as error:
+    except (RuntimeError, AssertionError, TypeError) as error:
         raise ModelFolderError(
             f"The model was trained by {name}, which nnU-Net does not find here. Install the package that brings it; "
             f"`mstkd doctor` checks ours."

@@ -1,32 +1,15 @@
 """Cases through three stages that overlap: prepare, compute, finish (L3; no nnU-Net in it)."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 Prepared = TypeVar("Prepared")
 Computed = TypeVar("Computed")
 Result = TypeVar("Result")
-
-
-class Outcome(Generic[Result]):
-    """What became of an item: a result, or the error of the stage that it failed in."""
-
-    def __init__(self, future: "Future[Result]") -> None:
-        self._future = future
-
-    @property
-    def error(self) -> BaseException | None:
-        """The error; None where there is a result."""
-        return self._future.exception()
-
-    @property
-    def result(self) -> Result:
-        """The result; raises the error where there is one."""
-        return self._future.result()
 
 
 def overlapped(
@@ -37,11 +20,12 @@ def overlapped(
     *,
     preparing: int = 1,
     finishing: int = 1,
-) -> Iterator[tuple[Item, Outcome[Result]]]:
-    """Yield each item, in order, with what became of it.
+) -> Generator[tuple[Item, "Future[Result]"], None, None]:
+    """Yield each item, in order, with what became of it: a result, or the error of the stage that it failed in.
 
     Threads, not processes: reading, resampling and writing spend their time outside the interpreter, nothing is copied
     from one process to another, and a killed run leaves no process behind. `compute` runs in the caller's thread.
+    Close the generator to stop early: what is computed is finished first.
 
     Args:
         items: what to process.
@@ -85,10 +69,10 @@ def _finish(pool: Executor, finish: Callable[[Any], Result], computed: "Future[A
     return computed if computed.exception() is not None else pool.submit(finish, computed.result())
 
 
-def _taken(waiting: deque[tuple[Item, Future]]) -> tuple[Item, Outcome]:
+def _taken(waiting: deque[tuple[Item, Future]]) -> tuple[Item, Future]:
     item, future = waiting.popleft()
     future.exception()  # waits
-    return item, Outcome(future)
+    return item, future
 
 
 def _settled(call: Callable[[], Any]) -> Future:

@@ -1,5 +1,6 @@
 """What a model says of one case (L3)."""
 
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,10 @@ class Prediction:
     """A segmentation in the geometry of the input.
 
     Args:
-        labels: (z, y, x), the label values of the model's dataset.json; of a 2D image (1, y, x).
-        probabilities: float32 (C, z, y, x), per label or region; None unless asked for.
+        labels: (z, y, x), the label values of the model's dataset.json; of a 2D image (1, y, x). A model whose reader
+            turns images to one orientation (nnU-Net's `...WithReorient`) has them in that; `image` and `save` turn
+            them back.
+        probabilities: float32 (C, z, y, x), per label or region, on the grid of `labels`; None unless asked for.
         used: the modalities that the model saw.
         warnings: what was noticed about the input.
         confidence: the model's own Dice for this subset by region, where the model folder has a benchmark.
@@ -37,7 +40,7 @@ class Prediction:
 
     @property
     def spacing_mm(self) -> tuple[float, ...]:
-        """Of a voxel, along z, y, x."""
+        """Of a voxel of `labels`, along z, y, x."""
         return tuple(float(s) for s in self.properties["spacing"])
 
     def image(self) -> SimpleITK.Image:
@@ -54,6 +57,8 @@ class Prediction:
         if stuff:
             image.SetOrigin(stuff["origin"])
             image.SetDirection(stuff["direction"])
+            if "original_orientation" in stuff:  # of a reader that turns images
+                image = SimpleITK.DICOMOrient(image, stuff["original_orientation"])
         return image
 
     def save(self, file: Path | str) -> None:
@@ -66,10 +71,13 @@ class Prediction:
         path = Path(file)
         if not any(name in self.properties for name in ("sitk_stuff", "nibabel_stuff")) and _needs_geometry(path):
             raise CaseError(f"The input was an array, without origin and direction: save {path.name} with SimpleITK")
-        with whole_file(path) as temporary:
+        with ExitStack() as files:
+            if beside := self._reader.spacing_file(path):
+                files.enter_context(whole_file(beside))  # which writing `temporary` makes
+            temporary = files.enter_context(whole_file(path))
             self._reader.write_label_map(self.labels, temporary, self.properties)
             # not every writer says so when the disk is full
-            if not np.array_equal(self._reader.read_label_map(temporary)[0], self.labels):
+            if not np.array_equal(self._reader.read_label_map(temporary).volumes[0], self.labels):
                 raise OutputError(f"{path} could not be written whole: is the disk full?")
 
 

@@ -27,7 +27,7 @@ def model_facts(predictor: MissingModalityPredictor) -> dict[str, Any]:
         "trainer": model.trainer_name,
         "dataset": model.plans.dataset_name,
         "plans": model.plans.plans_name,
-        "configuration": model.folder.name.rpartition("__")[2],
+        "configuration": model.configuration_name,
         "checkpoint": model.checkpoint,
         "folds": list(model.folds),
         "weights_sha256": model.weights_sha256,
@@ -60,41 +60,55 @@ def now() -> str:
 
 @dataclass(frozen=True)
 class Sidecar:
-    """The record of one case, `<case>.json`; it is written last, so a case that has one is finished.
+    """The record of one case, `<case>.mstkd.json`; it is written last, so a case that has one is finished.
+
+    `<case>.json` is the name under which nnU-Net seeks the spacing of a TIFF.
 
     Args:
         folder: of the output.
         case: name of the case.
-        identity: what the result depends on: the input files, the model, how it is applied. A finished case counts
-            for a continued run only if this is equal.
     """
 
     folder: Path
     case: str
-    identity: Mapping[str, Any]
 
     @property
     def file(self) -> Path:
         """Where it is."""
-        return self.folder / f"{self.case}.json"
+        return self.folder / f"{self.case}.mstkd.json"
 
-    def is_finished(self) -> bool:
-        """Return whether the case was predicted from the same input by the same model, and its files are whole."""
+    def is_finished(self, identity: Mapping[str, Any]) -> bool:
+        """Return whether the case was predicted from the same input by the same model, and its files are whole.
+
+        Args:
+            identity: what the result depends on: the input files, the model, how it is applied.
+        """
         try:
             record = json.loads(self.file.read_text(encoding="utf-8"))
-            same = all(record[name] == value for name, value in self.identity.items())
+            same = all(record[name] == value for name, value in identity.items())
             return same and all(sha256_of(self.folder / name) == digest for name, digest in record["outputs"].items())
         except (OSError, ValueError, KeyError, TypeError, AttributeError):  # missing, damaged, or of another program
             return False
 
     def remove(self) -> None:
-        """Take away an earlier run's, before its segmentation is overwritten."""
-        self.file.unlink(missing_ok=True)
+        """Take away an earlier run's with all files that it names: nothing of it must lie beside a new segmentation."""
+        for name in self._own_outputs():
+            (self.folder / name).unlink(missing_ok=True)
+        self.file.unlink(missing_ok=True)  # last: after a kill in between, the next run still knows the others
 
-    def write(self, prediction: Prediction, outputs: list[str], seconds: float) -> None:
+    def _own_outputs(self) -> list[str]:
+        """Return the names of the files that it lists: those in this folder that bear the case's name."""
+        try:
+            outputs = json.loads(self.file.read_text(encoding="utf-8"))["outputs"]
+            return [name for name in outputs if Path(name).name == name and name.startswith(f"{self.case}.")]
+        except (OSError, ValueError, KeyError, TypeError):  # missing, damaged, or of another program
+            return []
+
+    def write(self, identity: Mapping[str, Any], prediction: Prediction, outputs: list[str], seconds: float) -> None:
         """Write it.
 
         Args:
+            identity: what the result depends on; a continued run compares it.
             prediction: what was predicted.
             outputs: names of the files in the folder that hold it.
             seconds: that it took, from reading to writing.
@@ -105,7 +119,7 @@ class Sidecar:
             "modalities": {"used": list(prediction.used.names), "absent": absent},
             "warnings": list(prediction.warnings),
             "confidence": confidence_note(prediction),
-            **self.identity,
+            **identity,
             "versions": versions(),
             "finished": now(),
             "seconds": round(seconds, 2),

@@ -9,7 +9,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +23,10 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunetv2_mstkd.cli.main import main
 from nnunetv2_mstkd.cli.predict import NOT_ALL_DONE
-from nnunetv2_mstkd.errors import OutputError
-from nnunetv2_mstkd.inference.prediction import Prediction
+from nnunetv2_mstkd.inference import folder_prediction
+from nnunetv2_mstkd.inference.image_reader import ImageReader
+from nnunetv2_mstkd.inference.missing_modality_predictor import MissingModalityPredictor
+from nnunetv2_mstkd.inference.run_record import Manifest
 from nnunetv2_mstkd.modalities import Modalities
 
 pytestmark = pytest.mark.slow
@@ -68,7 +72,11 @@ def labels_of(folder: Path, case: str) -> np.ndarray:
 
 
 def sidecar_of(folder: Path, case: str) -> dict:
-    return json.loads((folder / f"{case}.json").read_text())
+    return json.loads((folder / f"{case}.mstkd.json").read_text())
+
+
+def manifest_of(folder: Path) -> dict:
+    return json.loads((folder / "mstkd_run.json").read_text())
 
 
 def zero_fill(folder: Path, case: str, num_channels: int = 4) -> list[str]:
@@ -327,7 +335,8 @@ def test_bad_input_can_be_skipped_but_is_not_passed_over(predict, input_folder, 
     assert not (output / "bad.nii.gz").exists()
     assert "not predicted:" in (printed := capsys.readouterr().out)
     assert "bad" in printed.split("not predicted:")[1]
-    manifest = json.loads((output / "mstkd_run.json").read_text())
+    manifest = manifest_of(output)
+    assert manifest["status"] == "finished"
     assert manifest["cases"]["good"]["status"] == "done"
     assert "refused" in {entry["status"] for entry in manifest["cases"].values()}
 
@@ -354,15 +363,16 @@ def test_the_variable_of_the_stock_command_is_refused(predict, input_folder, mon
         (("-f", "3"), "Fold 3 has no checkpoint_final.pth"),
         (("-chk", "checkpoint_nix.pth"), "checkpoint_nix.pth"),
         (("--modalities", "T1ce,FLIAR"), "Did you mean 'FLAIR'?"),
-        (("-num_parts", 2, "-part_id", 2), "-part_id must be 0 to 1"),
-        (("-step_size", 0), "step_size must be above 0"),
-        (("-npp", -1), "-npp and -nps must not be negative"),
-        (("-d", 901, "-c", "3d_fullres"), "either by -m FOLDER or by -d"),
     ],
 )
 def test_a_wrong_option_is_named(predict, input_folder, options, says, capsys):
     assert predict(input_folder("case", [1]), *options)[0] == 1
     assert says in capsys.readouterr().err
+
+
+def test_labels_of_a_previous_stage_are_refused_by_a_model_that_is_no_cascade(predict, input_folder, tmp_path, capsys):
+    assert predict(input_folder("case", [1]), "-prev_stage_predictions", tmp_path)[0] == 1
+    assert "is no cascade" in capsys.readouterr().err
 
 
 def test_an_output_among_the_images_is_refused(predict, input_folder, capsys):
@@ -393,6 +403,12 @@ def test_the_sidecar_says_what_was_done(predict, input_folder, trained_model):
     assert record["seconds"] > 0
 
 
+def test_the_configuration_is_the_checkpoints_whatever_the_folders_name(predict, input_folder, trained_model, tmp_path):
+    model = Path(shutil.copytree(trained_model(), tmp_path / "my_model"))
+    _, output = predict(input_folder("case", [1]), model=model)
+    assert sidecar_of(output, "case")["model"]["configuration"] == "3d_fullres"
+
+
 def test_the_models_own_benchmark_is_quoted(predict, input_folder, trained_model, tmp_path):
     model = Path(shutil.copytree(trained_model(), tmp_path / trained_model().name))
     dice = {"whole_tumor": {"mean_dice": 0.81, "cases": 12}}
@@ -409,7 +425,7 @@ def test_parts_share_the_cases(predict, input_folder):
     for part in (0, 1):
         assert predict(folder, "-num_parts", 2, "-part_id", part)[0] == 0
     _, output = predict(folder, "--continue_prediction")
-    manifest = json.loads((output / "mstkd_run.json").read_text())
+    manifest = manifest_of(output)
     assert {entry["status"] for entry in manifest["cases"].values()} == {"done before"}
     assert len(manifest["cases"]) == 3
 
@@ -420,7 +436,7 @@ def test_only_what_is_finished_from_the_same_input_is_trusted(predict, input_fol
     _, output = predict(folder)
     (folder / "other_input_0003.nii.gz").unlink()
     (output / "damaged.nii.gz").write_bytes(b"half")
-    (output / "no_record.json").unlink()
+    (output / "no_record.mstkd.json").unlink()
     times = {file.name: file.stat().st_mtime_ns for file in output.glob("*.nii.gz")}
     assert predict(folder, "--continue_prediction")[0] == 0
     again = {file.name for file in output.glob("*.nii.gz") if file.stat().st_mtime_ns != times[file.name]}
@@ -428,27 +444,228 @@ def test_only_what_is_finished_from_the_same_input_is_trusted(predict, input_fol
     assert sidecar_of(output, "other_input")["modalities"]["used"] == ["T1ce"]
 
 
-NO_SPACE = (OSError(errno.ENOSPC, "No space left on device"), OutputError("b.nii.gz could not be written whole"))
+def test_a_case_with_an_empty_channel_is_finished_too(predict, input_folder):
+    folder = input_folder("case", [1, 3])
+    zeros = SimpleITK.ReadImage(str(folder / "case_0003.nii.gz")) * 0
+    SimpleITK.WriteImage(zeros, str(folder / "case_0003.nii.gz"))
+    _, output = predict(folder)
+    assert predict(folder, "--continue_prediction")[0] == 0
+    assert manifest_of(output)["cases"]["case"]["status"] == "done before"
 
 
-@pytest.mark.parametrize("error", NO_SPACE, ids=["said", "seen"])
-def test_a_full_disk_leaves_the_finished_cases_whole(predict, input_folder, monkeypatch, capsys, error):
+def test_going_on_with_input_that_cannot_be_read_is_no_crash(predict, input_folder, capsys):
+    input_folder("a", [1, 3])
+    folder = input_folder("b", [1, 3])
+    _, output = predict(folder)
+    before = {file.name: file.read_bytes() for file in output.glob("b.*")}
+    (folder / "b_0003.nii.gz").unlink()
+    (folder / "b_0003.nii.gz").symlink_to(folder / "nowhere.nii.gz")
+    assert predict(folder, "--continue_prediction")[0] == 1
+    assert "b_0003.nii.gz" in capsys.readouterr().err
+    assert {file.name: file.read_bytes() for file in output.glob("b.*")} == before
+
+
+def test_images_of_new_cases_are_not_read_to_learn_whether_they_are_finished(predict, input_folder, monkeypatch):
+    folder = input_folder("a", [1])
+    predict(folder)
+    input_folder("b", [1])
+    read = []
+    monkeypatch.setattr(folder_prediction, "input_facts", lambda case, modalities: read.append(case.name) or {})
+    predict(folder, "--continue_prediction", "--check")
+    assert read == ["a"]
+
+
+def test_nothing_of_an_earlier_run_lies_beside_new_labels(predict, input_folder):
+    folder = input_folder("case", [1])
+    _, output = predict(folder, "--save_probabilities")
+    assert {file.name for file in output.glob("case.*")} == {
+        f"case.{e}" for e in ("nii.gz", "npz", "pkl", "mstkd.json")
+    }
+    predict(folder)
+    assert {file.name for file in output.glob("case.*")} == {"case.nii.gz", "case.mstkd.json"}
+
+
+def test_the_manifest_has_every_problem_of_a_case(predict, input_folder):
+    input_folder("good", [1])
+    folder = input_folder("bad", [1, 3])
+    for channel in (1, 3):
+        (folder / f"bad_000{channel}.nii.gz").write_bytes(b"no image")
+    _, output = predict(folder, "--on-error", "skip")
+    entry = manifest_of(output)["cases"]["bad"]
+    assert entry["status"] == "refused"
+    assert [name in message for name, message in zip(("T1ce", "FLAIR"), entry["messages"], strict=True)] == [True] * 2
+
+
+@pytest.fixture
+def fail_at(monkeypatch):
+    """Return a function that lets the network fail at the case of that number, from 0."""
+
+    def fail(number: int, error: BaseException) -> None:
+        predict_logits, calls = MissingModalityPredictor.predict_logits, []
+
+        def failing(predictor, prepared):
+            calls.append(prepared)
+            if len(calls) == number + 1:
+                raise error
+            return predict_logits(predictor, prepared)
+
+        monkeypatch.setattr(MissingModalityPredictor, "predict_logits", failing)
+
+    return fail
+
+
+def test_a_failing_case_stops_the_run_and_what_is_computed_is_kept(predict, input_folder, fail_at, capsys):
+    for case in ("a", "b", "c"):
+        folder = input_folder(case, [1])
+    fail_at(1, RuntimeError("the network is tired"))
+    code, output = predict(folder)
+    assert code == 1
+    assert "b failed: RuntimeError: the network is tired. Finished cases are kept" in capsys.readouterr().err
+    assert sidecar_of(output, "a")["case"] == "a"
+    assert not list(output.glob("c.*"))
+    assert manifest_of(output)["status"] == "stopped"
+    assert manifest_of(output)["cases"]["b"] == {"status": "failed", "messages": ["RuntimeError: the network is tired"]}
+
+
+def test_what_is_computed_is_written_before_an_error_is_shown(predict, input_folder, monkeypatch):
+    for case in ("a", "b", "c"):
+        folder = input_folder(case, [1])
+    write, predict_logits, write_manifest = (
+        ImageReader.write_label_map,
+        MissingModalityPredictor.predict_logits,
+        Manifest.write,
+    )
+    computed, all_computed, at_the_end = [], threading.Event(), []
+
+    def computing(predictor, prepared):
+        logits = predict_logits(predictor, prepared)
+        computed.append(prepared)
+        if len(computed) == 3:
+            all_computed.set()
+        return logits
+
+    def writing(reader, labels, file, properties):
+        if file.name.endswith("_b.nii.gz"):
+            assert all_computed.wait(30)
+            raise ValueError("no format of mine")
+        time.sleep(0.2 if file.name.endswith("_c.nii.gz") else 0)
+        write(reader, labels, file, properties)
+
+    def writing_manifest(manifest, status):
+        if status == "stopped":
+            at_the_end.extend(file.name for file in manifest.file.parent.glob("*.nii.gz"))
+        write_manifest(manifest, status)
+
+    monkeypatch.setattr(MissingModalityPredictor, "predict_logits", computing)
+    monkeypatch.setattr(ImageReader, "write_label_map", writing)
+    monkeypatch.setattr(Manifest, "write", writing_manifest)
+    assert predict(folder)[0] == 1
+    assert sorted(at_the_end) == ["a.nii.gz", "c.nii.gz"]
+
+
+def test_a_failing_case_can_be_skipped(predict, input_folder, fail_at):
+    for case in ("a", "b", "c"):
+        folder = input_folder(case, [1])
+    fail_at(1, RuntimeError("the network is tired"))
+    code, output = predict(folder, "--on-error", "skip")
+    assert code == NOT_ALL_DONE
+    manifest = manifest_of(output)
+    assert manifest["status"] == "finished"
+    assert {case: entry["status"] for case, entry in manifest["cases"].items()} == {
+        "a": "done",
+        "b": "failed",
+        "c": "done",
+    }
+
+
+def test_ctrl_c_keeps_what_is_computed_and_says_how_to_go_on(predict, input_folder, fail_at, capsys):
+    for case in ("a", "b", "c"):
+        folder = input_folder(case, [1])
+    fail_at(1, KeyboardInterrupt())
+    code, output = predict(folder)
+    assert code == 1
+    assert "--continue_prediction" in capsys.readouterr().err
+    assert manifest_of(output)["status"] == "stopped"
+    record = sidecar_of(output, "a")
+    assert predict(folder, "--continue_prediction")[0] == 0
+    assert sidecar_of(output, "a") == record
+    assert {file.name for file in output.glob("*.nii.gz")} == {"a.nii.gz", "b.nii.gz", "c.nii.gz"}
+
+
+def test_predictions_do_not_outlive_their_case(predict, input_folder, monkeypatch):
+    """With probabilities one may take gigabytes."""
+    for case in ("a", "b", "c"):
+        folder = input_folder(case, [1])
+    predictions, counts = [], []
+    finish, predict_logits = MissingModalityPredictor.finish, MissingModalityPredictor.predict_logits
+
+    def finishing(*args, **options):
+        prediction = finish(*args, **options)
+        predictions.append(weakref.ref(prediction))
+        return prediction
+
+    def counting(*args):
+        counts.append(sum(prediction() is not None for prediction in predictions))
+        return predict_logits(*args)
+
+    monkeypatch.setattr(MissingModalityPredictor, "finish", finishing)
+    monkeypatch.setattr(MissingModalityPredictor, "predict_logits", counting)
+    assert predict(folder, "-npp", 0, "-nps", 0)[0] == 0
+    assert counts == [0, 0, 0]
+
+
+def test_an_output_that_cannot_be_written_is_not_a_full_disk(predict, input_folder, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert predict(input_folder("case", [1]), output="file/output")[0] == 1
+    assert f"{tmp_path / 'file' / 'output'} cannot be written" in (error := capsys.readouterr().err)
+    assert "full" not in error
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_without_permission_is_not_a_full_disk(predict, input_folder, tmp_path, capsys):
+    (tmp_path / "output").mkdir(mode=0o555)
+    assert predict(input_folder("case", [1]))[0] == 1
+    assert "Permission denied" in (error := capsys.readouterr().err)
+    assert "full" not in error
+
+
+def no_space(file: Path) -> None:
+    file.write_bytes(b"half")
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def half(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def other_labels(file: Path) -> None:
+    SimpleITK.WriteImage(SimpleITK.ReadImage(str(file)) + 1, str(file))
+
+
+@pytest.mark.parametrize("spoil", [no_space, half, other_labels], ids=lambda function: function.__name__)
+def test_a_full_disk_leaves_the_finished_cases_whole(predict, input_folder, monkeypatch, capsys, spoil):
     """Not every writer says so: what it wrote is read back."""
     for case in ("a", "b", "c"):
         folder = input_folder(case, [1])
-    save = Prediction.save
+    _, expected = predict(folder, output="expected")
+    write = ImageReader.write_label_map
 
-    def disk_full(prediction, file):
-        if Path(file).name == "b.nii.gz":
-            raise error
-        save(prediction, file)
+    def write_on_a_full_disk(reader, labels, file, properties):
+        write(reader, labels, file, properties)
+        if file.name.endswith("_b.nii.gz"):
+            spoil(file)
 
-    monkeypatch.setattr(Prediction, "save", disk_full)
-    code, output = predict(folder, "--on-error", "skip")
+    with monkeypatch.context() as patch:
+        patch.setattr(ImageReader, "write_label_map", write_on_a_full_disk)
+        code, output = predict(folder, "--on-error", "skip")
     assert code == 1
     assert "is full. Finished cases are whole" in capsys.readouterr().err
     assert sidecar_of(output, "a")["case"] == "a"
+    assert np.array_equal(labels_of(output, "a"), labels_of(expected, "a"))
     assert not list(output.glob("b.*")) + list(output.glob(".partial*"))
+    assert manifest_of(output)["status"] == "stopped"
+    assert predict(folder, "--continue_prediction")[0] == 0
+    assert manifest_of(output)["cases"]["a"]["status"] == "done before"
 
 
 def test_a_killed_run_goes_on(input_folder, trained_model, tmp_path, external_trainers):
@@ -459,14 +676,64 @@ def test_a_killed_run_goes_on(input_folder, trained_model, tmp_path, external_tr
     command += ["-m", str(trained_model()), "-i", str(folder), "-o", str(output), "-device", "cpu"]
     environment = {**os.environ, **external_trainers}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-    while process.poll() is None and not (output / "case1.json").exists():
+    while process.poll() is None and not (output / "case1.mstkd.json").exists():
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
-    process.wait()
-    finished = {file.stem: file.read_text() for file in output.glob("case*.json")}
-    assert finished
+    assert process.wait() == -signal.SIGKILL
+    finished = {file.name.removesuffix(".mstkd.json"): file.read_text() for file in output.glob("case*.mstkd.json")}
+    assert 2 <= len(finished) < 6
     for case in finished:
         labels_of(output, case)
     subprocess.run([*command, "--continue_prediction"], env=environment, check=True, stdout=subprocess.DEVNULL)
     assert {file.name for file in output.glob("case*.nii.gz")} == {f"case{i}.nii.gz" for i in range(6)}
-    assert all((output / f"{case}.json").read_text() == text for case, text in finished.items())
+    assert all((output / f"{case}.mstkd.json").read_text() == text for case, text in finished.items())
+
+
+@pytest.mark.parametrize("written", ["b.nii.gz", "b.mstkd.json"])
+def test_a_kill_inside_a_write_leaves_no_half_case(input_folder, trained_model, tmp_path, external_trainers, written):
+    for case in ("a", "b", "c"):
+        folder = input_folder(case, [1, 3])
+    output = tmp_path / "output"
+    # killed at the last moment: all is written, under another name
+    code = (
+        "import os, sys\n"
+        "replace, last = os.replace, sys.argv.pop(1)\n"
+        "os.replace = lambda old, new: os.kill(os.getpid(), 9) if new.name == last else replace(old, new)\n"
+        "from nnunetv2_mstkd.cli.main import main\n"
+        "raise SystemExit(main(sys.argv[1:]))\n"
+    )
+    arguments = ["-m", str(trained_model()), "-i", str(folder), "-o", str(output), "-device", "cpu"]
+    command = [sys.executable, "-c", code, written, "predict", *arguments]
+    killed = subprocess.run(command, env={**os.environ, **external_trainers}, check=False, capture_output=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert list(output.glob(f".partial_*_{written}"))
+    assert not (output / written).exists()
+    record = sidecar_of(output, "a")
+    assert main(["predict", *arguments, "--continue_prediction"]) == 0
+    assert sidecar_of(output, "a") == record
+    for case in ("a", "b", "c"):
+        assert sidecar_of(output, case)["outputs"].keys() == {f"{case}.nii.gz"}
+        labels_of(output, case)
+
+
+# --- models of strangers ---------------------------------------------------------------------------------------------
+
+
+class Malicious:
+    """Executes code when it is unpickled."""
+
+    def __reduce__(self):
+        return os.mkdir, ("executed",)
+
+
+def test_a_malicious_checkpoint_is_refused(predict, input_folder, trained_model, tmp_path, monkeypatch, capsys):
+    model = Path(shutil.copytree(trained_model(), tmp_path / trained_model().name))
+    file = model / "fold_0" / "checkpoint_final.pth"
+    torch.save({**torch.load(file, weights_only=False), "extra": Malicious()}, file)
+    monkeypatch.chdir(tmp_path)
+    code, output = predict(input_folder("case", [1]), model=model)
+    assert code == 1
+    assert "mkdir" in (error := capsys.readouterr().err)
+    assert "--trust-checkpoint" in error
+    assert not output.exists()
+    assert not (tmp_path / "executed").exists()

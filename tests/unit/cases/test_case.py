@@ -25,6 +25,11 @@ def test_channels_are_in_their_order_however_they_are_given(case):
 def test_a_4d_file_is_one_file():
     case = Case("p", {0: ChannelSource(Path("all"), 1), 1: ChannelSource(Path("all"), 0)})
     assert case.files == (Path("all"),)
+    assert case.by_file() == {Path("all"): dict(case.sources)}
+
+
+def test_each_file_has_its_channels(case):
+    assert case.by_file() == {source.file: {channel: source} for channel, source in case.sources.items()}
 
 
 def test_a_restriction_leaves_files_out_and_adds_none(case):

@@ -1,6 +1,7 @@
 """What is checked in images."""
 
 import re
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ def write(tmp_path):
 
     def run(name: str, voxels=None, spacing=(1.0, 1.0, 3.0), origin=(0.0, -239.0, 0.0)) -> ChannelSource:
         if voxels is None:
-            voxels = np.random.default_rng(0).normal(100, 20, SHAPE)
+            voxels = np.random.default_rng(zlib.crc32(name.encode())).normal(100, 20, SHAPE)
         image = SimpleITK.GetImageFromArray(np.asarray(voxels, np.float32))
         image.SetSpacing((*spacing, 1.0)[: image.GetDimension()])
         image.SetOrigin((*origin, 0.0)[: image.GetDimension()])
@@ -101,6 +102,32 @@ def test_a_reader_that_returns_another_shape_is_told(shape):
         Case("p", {0: ChannelSource(Path("T1"))}), FOUR, lambda file: (np.ones(shape, np.float32), grid)
     )
     assert str(checked.problems[0]) == f"p: T1 has the shape {shape}, but (channels, z, y, x) is needed"
+
+
+def test_colours_are_told_although_their_axis_looks_like_one_of_space(write, tmp_path):
+    """SimpleITK gives (y, x, 3) for a 2D image in colour, with two spacings."""
+    pixels = np.random.default_rng(0).integers(0, 255, (1, 4, 5, 3)).astype(np.float32)
+    grid = Geometry((4, 5, 3), (1.0, 1.0), None, None)
+    checked = check_case(Case("p", {0: ChannelSource(Path("T1"))}), FOUR, lambda file: (pixels, grid))
+    assert str(checked.problems[0]) == "p: T1 has 2 axes of space for the array (1, 4, 5, 3): turn colours to grey"
+
+
+def test_the_same_voxels_in_two_channels_are_told_with_both_names(write):
+    voxels = np.random.default_rng(0).normal(100, 20, SHAPE)
+    sources = {0: write("t1", voxels), 1: write("t1ce"), 2: write("t2", voxels)}
+    assert told(sources) == [
+        "p: T1 (t1.nii.gz) and T2 (t2.nii.gz) hold the same voxels: one is a copy; name the right file, or leave it out"
+    ]
+    file = write("4d", np.stack([voxels, 2 * voxels, voxels])).file
+    (problem,) = told({channel: ChannelSource(file, channel, 3) for channel in range(3)})
+    assert "T1 (4d.nii.gz) and T2 (4d.nii.gz) hold the same voxels" in problem
+    (problem,) = told({0: sources[0], 3: sources[0]})
+    assert "T1 (t1.nii.gz) and FLAIR (t1.nii.gz) hold the same voxels" in problem
+
+
+def test_two_empty_channels_are_no_copies(write):
+    sources = {0: write("t1", np.zeros(SHAPE)), 1: write("t1ce", np.zeros(SHAPE)), 2: write("t2")}
+    assert told(sources) == []
 
 
 # --- grids -----------------------------------------------------------------------------------------------------------

@@ -88,7 +88,7 @@ ENDINGS = st.sampled_from((".nii", ".nii.gz"))
 @settings(FUZZ, max_examples=100)
 @given(images(), CHANNELS, ENDINGS, st.booleans())
 def test_sound_images_pass_and_an_empty_one_is_absent(image, channels, ending, is_one_empty):
-    given = {channel: rounded(image, (-1) ** channel) for channel in channels}
+    given = {channel: rounded(image, (-1) ** channel) + channel for channel in channels}
     if is_one_empty:
         given[channels[0]] = image * 0
     checked = check(given, ending)
@@ -101,7 +101,7 @@ def test_sound_images_pass_and_an_empty_one_is_absent(image, channels, ending, i
 @given(images(), CHANNELS, ENDINGS, st.sampled_from(WRONG), st.floats(0, 1, exclude_max=True))
 def test_one_wrong_image_is_always_a_problem(image, channels, ending, wrong, cut):
     channel = channels[-1]
-    given = {**dict.fromkeys(channels, image), channel: spoilt(image, wrong)}
+    given = {**{other: image + other for other in channels}, channel: spoilt(image + channel, wrong)}
     checked = check(given, ending, (channel, cut) if wrong == "truncated" else None)
     assert checked.problems
     assert all(FOUR.names[channel] in problem.message for problem in checked.problems)

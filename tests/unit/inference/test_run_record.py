@@ -19,13 +19,13 @@ def written(tmp_path) -> Sidecar:
     (tmp_path / "case.nii.gz").write_bytes(b"labels")
     labels = np.zeros((1, 1, 1), np.uint8)
     prediction = Prediction(labels, None, MODALITIES.subset("T1"), ("noticed",), None, {"spacing": (1, 1, 1)}, None)
-    sidecar = Sidecar(tmp_path, "case", IDENTITY)
-    sidecar.write(prediction, ["case.nii.gz"], 1.234)
+    sidecar = Sidecar(tmp_path, "case")
+    sidecar.write(IDENTITY, prediction, ["case.nii.gz"], 1.234)
     return sidecar
 
 
 def test_a_written_case_is_finished(written):
-    assert written.is_finished()
+    assert written.is_finished(IDENTITY)
 
 
 def test_it_says_what_was_used_and_what_was_not(written):
@@ -39,27 +39,42 @@ def test_it_says_what_was_used_and_what_was_not(written):
     "other", [{**IDENTITY, "files": {}}, {**IDENTITY, "model": {"weights_sha256": {"0": "c"}}}, {"inference": {}}]
 )
 def test_other_input_or_another_model_is_not_finished(written, other):
-    assert not Sidecar(written.folder, written.case, other).is_finished()
+    assert not written.is_finished(other)
 
 
 def test_a_changed_or_missing_output_is_not_finished(written):
     output = written.folder / "case.nii.gz"
     output.write_bytes(b"label")
-    assert not written.is_finished()
+    assert not written.is_finished(IDENTITY)
     output.unlink()
-    assert not written.is_finished()
+    assert not written.is_finished(IDENTITY)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"files": 1}', '{"outputs": []}'])
 def test_a_record_of_something_else_is_not_finished(written, content):
     written.file.write_text(content)
-    assert not written.is_finished()
+    assert not written.is_finished(IDENTITY)
 
 
-def test_a_removed_record_is_not_finished(written):
+def test_a_removed_record_takes_its_outputs_with_it(written):
     written.remove()
     written.remove()
-    assert not written.is_finished()
+    assert not list(written.folder.iterdir())
+    assert not written.is_finished(IDENTITY)
+
+
+@pytest.mark.parametrize("outputs", [{"../kept": 0}, {"kept": 0}, {"{folder}/kept": 0}, [1], 1, None])
+def test_a_record_of_something_else_takes_nothing_with_it(written, outputs):
+    """A folder of somebody else may hold anything."""
+    kept = written.folder.parent / "kept"
+    kept.touch()
+    (written.folder / "kept").touch()
+    if isinstance(outputs, dict):
+        outputs = {name.format(folder=written.folder): digest for name, digest in outputs.items()}
+    written.file.write_text(json.dumps({"outputs": outputs}))
+    written.remove()
+    assert kept.is_file()
+    assert {path.name for path in written.folder.iterdir()} == {"case.nii.gz", "kept"}
 
 
 def test_the_manifest_grows_case_by_case(tmp_path):
