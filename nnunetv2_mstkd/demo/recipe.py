@@ -61,7 +61,7 @@ class Recipe:
 
 
 # Sized for two cores: at most 15 minutes, and 5. Training decides, and of it the patch size.
-FULL = Recipe(cases=32, test_cases=8, spacing_mm=4.0, epochs=5, gpu_memory_target_gb=0.014)
+FULL = Recipe(cases=30, test_cases=6, spacing_mm=4.0, epochs=5, gpu_memory_target_gb=0.014)
 QUICK = Recipe(
     cases=10,
     test_cases=2,

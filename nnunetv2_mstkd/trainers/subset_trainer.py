@@ -38,6 +38,7 @@ from nnunetv2_mstkd.trainers.checkpoint import (
     set_earlier_run_aside,
     write_checkpoint,
 )
+from nnunetv2_mstkd.trainers.cpu_threads import leave_cores_to_augmentation
 from nnunetv2_mstkd.trainers.optimizer import build_optimizer
 from nnunetv2_mstkd.trainers.refusals import refuse_cascade, refuse_mixed_folds
 from nnunetv2_mstkd.trainers.unwrap import unwrap
@@ -191,6 +192,7 @@ class SubsetTrainer(nnUNetTrainer):
         if self.current_epoch == 0 and self.local_rank == 0 and (found := set_earlier_run_aside(folder)):
             self.print_to_log_file(f"Checkpoints of an earlier run are renamed to previous_*: {found}")
         self.save_every = min(self.save_every, max(1, self.num_epochs // 10))
+        leave_cores_to_augmentation(self.device)
         super().on_train_start()
 
     def on_train_epoch_start(self) -> None:
