@@ -1,6 +1,8 @@
-"""How many cores this process may use (L0: standard library only)."""
+"""How many cores this process may use, and who says how many augmentation gets (L0: standard library only)."""
 
 import os
+
+AUGMENTATION_PROCESSES = "nnUNet_n_proc_DA"  # nnU-Net's variable
 
 
 def available_cores() -> int:

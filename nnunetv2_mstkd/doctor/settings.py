@@ -3,13 +3,12 @@
 import os
 from collections.abc import Iterator
 
-from nnunetv2_mstkd.cores import available_cores
+from nnunetv2_mstkd.cores import AUGMENTATION_PROCESSES, available_cores
 from nnunetv2_mstkd.doctor.finding import Finding
 from nnunetv2_mstkd.doctor.installation import Installation
 from nnunetv2_mstkd.inference.environment import MODALITIES_VARIABLE
 
 PROCESSES = "nnUNet_def_n_proc"
-AUGMENTATION_PROCESSES = "nnUNet_n_proc_DA"
 DEFAULT_PROCESSES = 8  # nnU-Net's own, for planning, preprocessing and export; also the limit of threads on a CPU
 
 

@@ -147,7 +147,7 @@ class MissingModalityPredictor:
             key = Path(image) if isinstance(image, str | Path) else Path(name)
             loaded[key] = self._image(key, image, spacing_mm)
             sources[channel] = ChannelSource(key)
-        return Case("this case", dict(sorted(sources.items()))), loaded
+        return Case("this case", sources), loaded
 
     def _image(self, key: Path, image: ImageLike, spacing_mm: Sequence[float] | None) -> Image:
         if not isinstance(image, str | Path | SimpleITK.Image):

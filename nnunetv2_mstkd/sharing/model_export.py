@@ -15,6 +15,7 @@ from nnunetv2_mstkd.inference.model_folder import (
     find_trainer,
     fold_names,
     needed_subset,
+    read_benchmark,
     read_json,
     require_one_model,
 )
@@ -106,7 +107,6 @@ def _head(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
 def _gather_facts(folder: Path, folds: Sequence[str], head: Mapping[str, Any]) -> ModelFacts:
     plans, dataset_json = (read_json(folder, name) for name in ("plans.json", "dataset.json"))
     trainer = find_trainer(head[TRAINER_NAME])
-    has_benchmark = (folder / BENCHMARK_FILE).is_file()
     facts = ModelFacts(
         trainer_name=head[TRAINER_NAME],
         configuration=head[INIT_ARGS][CONFIGURATION],
@@ -115,7 +115,7 @@ def _gather_facts(folder: Path, folds: Sequence[str], head: Mapping[str, Any]) -
         dataset_json=dataset_json,
         handles_missing=issubclass(trainer, SubsetTrainer),
         needs=needed_subset(trainer, plans, Modalities.from_dataset_json(dataset_json)),
-        benchmark=read_json(folder, BENCHMARK_FILE) if has_benchmark else None,
+        benchmark=read_benchmark(folder),
     )
     if not MODEL_FOLDER.fullmatch(facts.folder):
         raise ModelFolderError(f"nnU-Net would not find a model called {facts.folder}: DatasetXXX_Name is missing")

@@ -4,9 +4,7 @@ import os
 
 import torch
 
-from nnunetv2_mstkd.cores import available_cores
-
-AUGMENTATION_PROCESSES = "nnUNet_n_proc_DA"  # nnU-Net's
+from nnunetv2_mstkd.cores import AUGMENTATION_PROCESSES, available_cores
 
 
 def leave_cores_to_augmentation(device: torch.device) -> None:
