@@ -84,3 +84,15 @@ class OutputError(MSTKDError, OSError):
 
 class CaseError(MSTKDError, ValueError):
     """A case, or the folder or table that names it, cannot be used as input."""
+
+
+class EvaluationError(MSTKDError, ValueError):
+    """Reference, prediction or their labels cannot be compared."""
+
+
+class BenchmarkError(MSTKDError, ValueError):
+    """A benchmark cannot be run or read as asked: models, cases or records that do not belong together."""
+
+
+class BenchmarkRunError(MSTKDError, RuntimeError):
+    """Cases of a benchmark failed; the message lists them. What was finished stays."""

@@ -19,12 +19,11 @@ from evidence_statistics import (
     region_means,
 )
 
-from nnunetv2_mstkd.demo.dice import REGIONS
+from nnunetv2_mstkd.regions import Region
 from nnunetv2_mstkd.whole_file import whole_file
 
 BASELINE = "dropout"
 SHOWN = ("nnunet", "dropout", "mstkd")  # in the table of the subsets and in the figure
-SHORT = {region: short for short, region in REGIONS.items()}
 
 
 def write_report(results: Sequence[Result], work: Path, baseline: str = BASELINE) -> str:
@@ -165,7 +164,7 @@ def _distinct(results: Sequence[Result], key: str) -> str:
 
 
 def _short(region: str) -> str:
-    return SHORT.get(region, region)
+    return Region(region, ()).short
 
 
 def _percent(spread: Spread, sign: str = "") -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from nnunetv2_mstkd.regions import regions_of
 from nnunetv2_mstkd.whole_file import whole_file
 
 CONFIGURATION = "3d_fullres"
@@ -80,8 +81,7 @@ class StudyData:
     @property
     def regions(self) -> dict[str, tuple[int, ...]]:
         """Region -> the labels that make it up."""
-        labels = {name: value for name, value in self.dataset_json["labels"].items() if name != "background"}
-        return {name: tuple(value) if isinstance(value, list) else (value,) for name, value in labels.items()}
+        return {region.name: region.labels for region in regions_of(self.dataset_json)}
 
     @property
     def test_cases(self) -> list[str]:

@@ -21,6 +21,7 @@ LAYERS = {
     "whole_file": (0, "L0"),
     "checksum": (0, "L0"),
     "cores": (0, "L0"),
+    "workflow": (0, "L0"),
     "compatibility": (0, "L0"),
     "architectures": (1, "L1"),
     "losses": (1, "L1"),
