@@ -1,0 +1,35 @@
+"""How a benchmark was run: what a reader needs to run it again (L2)."""
+
+import platform
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any
+
+from nnunetv2_mstkd.benchmark.results import Results
+
+STATISTICS = ("nnunetv2_mstkd", "numpy", "scipy")  # packages that make a summary of the records
+
+
+def how_run(results: Results) -> dict[str, Any]:
+    """Return the trainings with their hashes, versions and hardware, and when and how long they were scored."""
+    times = sorted(each.record.finished for each in results.records)
+    return {
+        "trainings": [
+            {**asdict(training), "folds": list(training.folds)}
+            for model in results.models
+            for training in model.trainings
+        ],
+        "first_finished": times[0],
+        "last_finished": times[-1],
+        "seconds": _seconds(results),
+        "versions_of_summary": {"python": platform.python_version(), **{name: version(name) for name in STATISTICS}},
+    }
+
+
+def _seconds(results: Results) -> dict[str, float]:
+    """Return how long each step took, over all cases and trainings."""
+    total: dict[str, float] = {}
+    for each in results.records:
+        for step, seconds in each.record.seconds.items():
+            total[step] = total.get(step, 0.0) + seconds
+    return {step: round(seconds, 2) for step, seconds in total.items()}

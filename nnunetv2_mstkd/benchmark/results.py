@@ -1,0 +1,187 @@
+"""All records of a benchmark folder as one array (L2)."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnunetv2_mstkd.benchmark.benchmark_facts import BenchmarkFacts
+from nnunetv2_mstkd.benchmark.record import CaseRecord, case_files
+from nnunetv2_mstkd.benchmark.training_facts import TrainingFacts, training_files
+from nnunetv2_mstkd.errors import BenchmarkError
+from nnunetv2_mstkd.evaluation.mask_facts import MaskFacts
+from nnunetv2_mstkd.evaluation.metrics import metric_value
+from nnunetv2_mstkd.modalities import Modalities
+from nnunetv2_mstkd.regions import Region
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """A row of the report.
+
+    Args:
+        title: of the model.
+        trainings: of it, by repeat and folds.
+    """
+
+    title: str
+    trainings: tuple[TrainingFacts, ...]
+
+    @property
+    def is_dedicated(self) -> bool:
+        """Whether it is made of models for one subset each."""
+        return any(training.needs is not None for training in self.trainings)
+
+    @property
+    def trained_for_missing(self) -> bool:
+        """Whether it was trained for missing modalities."""
+        return any(training.trained_for_missing_modalities for training in self.trainings)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One case of one training.
+
+    Args:
+        training: that predicted it.
+        record: what was found.
+        folder: where the record and the preview lie.
+    """
+
+    training: TrainingFacts
+    record: CaseRecord
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a benchmark has found so far.
+
+    Args:
+        folder: of the benchmark.
+        benchmark: what all records have in common.
+        models: in the order of the report.
+        cases: names of the patients, sorted.
+        subsets: names of those that any model was scored on, in canonical order.
+        repeats: their numbers, ascending.
+        records: every case of every training, in the order of the models.
+        facts: MaskFacts or None, (models, repeats, subsets, regions, cases). The folds of a repeat are pooled: each
+            case was predicted by the training that had not seen it.
+    """
+
+    folder: Path
+    benchmark: BenchmarkFacts
+    models: tuple[ModelFacts, ...]
+    cases: tuple[str, ...]
+    subsets: tuple[str, ...]
+    repeats: tuple[int, ...]
+    records: tuple[Scored, ...] = field(repr=False)
+    facts: NDArray[np.object_] = field(repr=False)
+
+    @property
+    def modalities(self) -> Modalities:
+        """Of the dataset."""
+        return self.benchmark.modalities
+
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        """What is scored."""
+        return self.benchmark.regions
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """Of the models."""
+        return tuple(model.title for model in self.models)
+
+    def values_by_repeat(self, metric: str, policy: str = "brats") -> NDArray[np.float64]:
+        """Return a metric: float (models, repeats, subsets, regions, cases); NaN where not scored or undefined."""
+        facts: list[MaskFacts | None] = self.facts.ravel().tolist()
+        values = [np.nan if fact is None else metric_value(fact, metric, policy) for fact in facts]
+        return np.array(values).reshape(self.facts.shape)
+
+    def values(self, metric: str, policy: str = "brats") -> NDArray[np.float64]:
+        """Return a metric: float (models, subsets, regions, cases), each the mean over the repeats that have it."""
+        return nanmean(self.values_by_repeat(metric, policy), axis=1)
+
+
+def read_results(folder: Path) -> Results:
+    """Read a benchmark folder, finished or not.
+
+    Raises:
+        BenchmarkError: if it holds no finished case, a file is damaged, or two records are of the same prediction.
+    """
+    benchmark = BenchmarkFacts.read(folder)
+    scored = [
+        Scored(training, CaseRecord.read(file), records)
+        for training, records in ((TrainingFacts.read(file), file.parent) for file in training_files(folder))
+        for file in case_files(records)
+    ]
+    if not scored:
+        raise BenchmarkError(f"{folder} holds no finished case: run mstkd benchmark -o {folder} first")
+    models = _models([each.training for each in scored])
+    order = {model.title: i for i, model in enumerate(models)}
+    scored.sort(key=lambda each: order[each.training.title])
+    found = {subset for each in scored for subset in each.record.scores}
+    subsets = tuple(str(subset) for subset in benchmark.modalities.subsets() if str(subset) in found)
+    cases = tuple(sorted({each.record.case for each in scored}))
+    repeats = tuple(sorted({each.training.repeat for each in scored}))
+    axes = [tuple(order), repeats, subsets, tuple(region.name for region in benchmark.regions), cases]
+    return Results(folder, benchmark, models, cases, subsets, repeats, tuple(scored), _array(scored, axes))
+
+
+def nanmean(values: NDArray[np.float64], axis: int | tuple[int, ...]) -> NDArray[np.float64]:
+    """Return the mean of what is there; NaN, without a warning, where nothing is."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
+        return np.asarray(np.nanmean(values, axis=axis))
+
+
+def _models(trainings: Sequence[TrainingFacts]) -> tuple[ModelFacts, ...]:
+    """Return the models by the order that they were given in; equal places are sorted by title."""
+    by_title: dict[str, dict[Path, TrainingFacts]] = {}
+    for training in trainings:
+        by_title.setdefault(training.title, {})[training.place] = training
+    models = [
+        ModelFacts(title, tuple(sorted(of_title.values(), key=lambda t: (t.repeat, t.fold_name, t.folder))))
+        for title, of_title in by_title.items()
+    ]
+    return tuple(sorted(models, key=lambda model: (min(t.order for t in model.trainings), model.title)))
+
+
+def _array(scored: Sequence[Scored], axes: Sequence[Sequence[Any]]) -> NDArray[np.object_]:
+    """Return the facts as an array along `axes`: titles, repeats, subsets, regions, cases."""
+    titles, repeats, subsets, _, cases = ({name: i for i, name in enumerate(axis)} for axis in axes)
+    facts = np.full([len(axis) for axis in axes], None, dtype=object)
+    for each in scored:
+        record, training = each.record, each.training
+        for subset, by_region in record.scores.items():
+            _require_fitting(each, subset, axes)
+            place = titles[training.title], repeats[training.repeat], subsets[subset], slice(None), cases[record.case]
+            if any(fact is not None for fact in facts[place]):
+                raise BenchmarkError(_doubled(each, subset))
+            for r, region in enumerate(axes[3]):
+                facts[(*place[:3], r, place[4])] = by_region[region]
+    return facts
+
+
+def _require_fitting(scored: Scored, subset: str, axes: Sequence[Sequence[Any]]) -> None:
+    """Refuse a record of another benchmark, whose subsets or regions are not those of benchmark.json."""
+    regions = scored.record.scores[subset]
+    if subset not in axes[2] or set(regions) != set(axes[3]):
+        file = CaseRecord.file_of(scored.folder, scored.record.case)
+        raise BenchmarkError(
+            f"{file} does not belong to this benchmark: its subset {subset!r} has the regions {list(regions)}, but "
+            f"the regions are {list(axes[3])}. Delete it and give the same command again"
+        )
+
+
+def _doubled(scored: Scored, subset: str) -> str:
+    training = scored.training
+    return (
+        f"{scored.record.case} was scored twice as {training.title!r}, repeat {training.repeat}, {subset}: also in "
+        f"{scored.folder}. Delete one of the folders, or benchmark one of the models under another title"
+    )
