@@ -1,0 +1,6 @@
+"""Train, benchmark and report on a laptop or a cluster: a Snakemake workflow, and what it is made of (L0).
+
+Read in this order: `config.example.yaml` (what a user says), `configuration` (how it is read), `Snakefile` (which job
+waits for which), `commands` (what a job runs). `training` and `repeat` are two small commands that jobs run. Nothing
+here needs Snakemake but the Snakefile: who has another engine can take the commands.
+"""

@@ -1,0 +1,100 @@
+"""The command of each job (L0: standard library only).
+
+Each can be called any number of times: what is done stays, and the rest is done.
+"""
+
+import os
+from pathlib import Path
+
+from nnunetv2_mstkd.workflow.configuration import PREPROCESSED, RAW, Configuration
+
+RESULTS = "nnUNet_results"
+_AUGMENTATION = "nnUNet_n_proc_DA"
+
+
+def results_folder(config: Configuration, repeat: int) -> Path:
+    """Return nnUNet_results of a repeat."""
+    return config.results / f"repeat_{repeat}"
+
+
+def preprocessed_folder(config: Configuration, repeat: int) -> Path:
+    """Return nnUNet_preprocessed of a repeat: of the first one the user's own, of another one that `repeat` makes."""
+    return config.preprocessed if repeat == 0 else results_folder(config, repeat) / "preprocessed"
+
+
+def plan(config: Configuration) -> list[str]:
+    """Plan and preprocess the dataset."""
+    number = str(int(config.dataset[len("Dataset") :][:3]))
+    command = ["nnUNetv2_plan_and_preprocess", "-d", number, "-c", config.configuration, *config.plan_options]
+    # the planner gives torch as many threads as there are augmentation processes: with none it fails
+    needed = {_AUGMENTATION: "1"} if _variable(config, _AUGMENTATION) == "0" else {}
+    return _with_environment(config, 0, command, needed)
+
+
+def repeat(config: Configuration, number: int) -> list[str]:
+    """Make the preprocessed dataset of a repeat, which is the first one's with another seed in the plans."""
+    source, target = config.preprocessed / config.dataset, preprocessed_folder(config, number) / config.dataset
+    arguments = [str(source), str(target), "--seed-offset", str(number), "--plans", *config.plans]
+    return ["python3", "-m", "nnunetv2_mstkd.workflow.repeat", *arguments]
+
+
+def train(config: Configuration, trainer: str, plans: str, number: int, fold: str, threads: int) -> list[str]:
+    """Train one fold, or continue, or do nothing if it is trained.
+
+    Args:
+        config: of the workflow.
+        trainer: name, without a title.
+        plans: name.
+        number: of the repeat.
+        fold: number of the fold.
+        threads: cores of the job.
+    """
+    model = f"{trainer}__{plans}__{config.configuration}"
+    folder = results_folder(config, number) / config.dataset / model / f"fold_{fold}"
+    command = ["nnUNetv2_train", config.dataset, config.configuration, fold, "-tr", trainer, "-p", plans]
+    command += ["-device", config.device, *config.train_options]
+    # nnU-Net starts 12 processes, whatever the job has. On a CPU the network needs the cores itself.
+    own = {_AUGMENTATION: str(threads)} if config.device == "cuda" and not _variable(config, _AUGMENTATION) else {}
+    wrapped = ["python3", "-m", "nnunetv2_mstkd.workflow.training", str(folder), "--", *command]
+    return _with_environment(config, number, wrapped, own)
+
+
+def benchmark(config: Configuration, part: int) -> list[str]:
+    """Score one of the parts into which the cases of all trainings are cut."""
+    command = ["mstkd", "benchmark", "-o", str(config.output), "-d", config.dataset, "-c", config.configuration]
+    command += ["-tr", *config.trainers, "-p", *config.plans, "-f", *config.folds]
+    command += ["--results", *(str(results_folder(config, number)) for number in range(config.repeats))]
+    command += ["-device", config.device, *(("--subsets", *config.subsets) if config.subsets else ())]
+    command += ["--part", str(part), "--parts", str(num_parts(config)), "--no-report", *config.benchmark_options]
+    return _with_environment(config, 0, command)
+
+
+def num_parts(config: Configuration) -> int:
+    """Return into how many jobs the benchmark is cut."""
+    trainings = len(config.trainers) * len(config.plans) * len(config.folds) * config.repeats
+    return trainings * config.parts
+
+
+def report(config: Configuration) -> list[str]:
+    """Make the report of all records."""
+    return _with_environment(config, 0, ["mstkd", "report", str(config.output), *config.report_options])
+
+
+def _variable(config: Configuration, name: str) -> str | None:
+    return config.environment.get(name, os.environ.get(name))
+
+
+def _with_environment(
+    config: Configuration, number: int, command: list[str], own: dict[str, str] | None = None
+) -> list[str]:
+    """Put nnU-Net's folders and the user's variables before a command, so that a line of a log can be typed again."""
+    folders = {
+        RAW: str(config.raw),
+        PREPROCESSED: str(preprocessed_folder(config, number)),
+        RESULTS: str(results_folder(config, number)),
+    }
+    return [
+        "env",
+        *(f"{name}={value}" for name, value in {**folders, **config.environment, **(own or {})}.items()),
+        *command,
+    ]

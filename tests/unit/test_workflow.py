@@ -1,0 +1,291 @@
+"""The workflow without its engine: configuration, commands, and what the jobs do by themselves."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from nnunetv2_mstkd.cli import workflow as cli
+from nnunetv2_mstkd.errors import SettingsError
+from nnunetv2_mstkd.workflow import commands, repeat, training
+from nnunetv2_mstkd.workflow.configuration import read_configuration
+from nnunetv2_mstkd.workflow.folder import write_workflow
+
+CONTENT = {
+    "dataset": "Dataset901_Regions",
+    "configuration": "3d_fullres",
+    "trainers": ["nnU-Net=nnUNetTrainer", "nnUNetTrainerMSTKD"],
+    "results": "results",
+    "output": "benchmark",
+    "raw": "/data/raw",
+    "preprocessed": "/data/preprocessed",
+}
+
+
+@pytest.fixture(autouse=True)
+def _no_augmentation_variable(monkeypatch):
+    monkeypatch.delenv("nnUNet_n_proc_DA")  # the tests' own
+
+
+def config(**changes):
+    return read_configuration({**CONTENT, **changes}, {}, Path("/work"))
+
+
+# --- Configuration ---------------------------------------------------------------------------------------------------
+
+
+def test_relative_folders_start_from_the_workflow():
+    assert config().results == Path("/work/results")
+    assert config(results="/elsewhere").results == Path("/elsewhere")
+
+
+def test_without_a_common_folder_paths_are_absolute():
+    absolute = {**CONTENT, "results": "/data/results", "output": "/data/benchmark"}
+    assert read_configuration(absolute, {}, None).output == Path("/data/benchmark")
+    with pytest.raises(SettingsError, match=r"output: must be an absolute path, .* given: benchmark"):
+        read_configuration({**absolute, "output": "benchmark"}, {}, None)
+
+
+def test_nnunets_variables_stand_in_for_its_folders():
+    content = {**CONTENT, "raw": None, "preprocessed": None}
+    found = read_configuration(content, {"nnUNet_raw": "/r", "nnUNet_preprocessed": "/p"}, Path("/work"))
+    assert (found.raw, found.preprocessed) == (Path("/r"), Path("/p"))
+
+
+def test_what_is_null_has_its_default():
+    assert config(plans=None).plans == ("nnUNetPlans",)
+    assert config(folds=None).folds == ("0", "1", "2", "3", "4")
+
+
+def test_the_example_is_complete_and_valid(tmp_path):
+    yaml = pytest.importorskip("yaml")
+    write_workflow(tmp_path)
+    content = yaml.safe_load((tmp_path / "config.yaml").read_text())
+    example = read_configuration(content, {"nnUNet_raw": "/r", "nnUNet_preprocessed": "/p"}, tmp_path)
+    assert set(content) == set(vars(example))  # each key is explained
+    assert example.trainer_names == ("nnUNetTrainer", "nnUNetTrainerModalityDropout", "nnUNetTrainerMSTKD")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"trainer": ["nnUNetTrainer"]}, "unknown: 'trainer'. Did you mean 'trainers'?"),
+        ({"dataset": None}, "missing: dataset"),
+        ({"raw": None}, r"missing: raw \(or set nnUNet_raw\)"),
+        ({"trainers": []}, "trainers: the list is empty"),
+        ({"folds": []}, "folds: the list is empty"),
+        ({"plans": "nnUNetPlans"}, r"plans: must be a list, such as \[nnUNetPlans\]"),
+        ({"dataset": 901}, "whole name, such as Dataset137_Glioma; given: 901"),
+        ({"folds": [0, "all"]}, "folds: numbers from 0 on; given: all"),
+        ({"folds": [0, 0]}, "folds: 0 is there twice"),
+        ({"folds": [True]}, "folds: must be text; given: True"),
+        ({"trainers": ["A=nnUNetTrainer", "B=nnUNetTrainer"]}, "nnUNetTrainer is there twice"),
+        ({"trainers": ["T1/T2=nnUNetTrainer"]}, "TITLE=TRAINER without any /"),
+        ({"trainers": ["nnUNet Trainer"]}, "letters, digits and _ only; given: 'nnUNet Trainer'"),
+        ({"repeats": 0}, "repeats: must be a whole number from 1 on; given: 0"),
+        ({"parts": 1.5}, "parts: must be a whole number"),
+        ({"plan": "yes"}, "plan: must be true or false; given: 'yes'"),
+        ({"device": "gpu"}, "device: must be one of cuda, cpu, mps; given: gpu"),
+        ({"environment": ["A=1"]}, "environment: must be NAME: value"),
+    ],
+)
+def test_a_wrong_configuration_says_what_to_do(changes, said):
+    with pytest.raises(SettingsError, match=said):
+        config(**changes)
+
+
+# --- Commands --------------------------------------------------------------------------------------------------------
+
+
+def variables(command: list[str]) -> dict[str, str]:
+    assert command[0] == "env"
+    pairs = [argument.split("=", 1) for argument in command[1:]]
+    return {pair[0]: pair[1] for pair in pairs if len(pair) == 2 and pair[0].isidentifier()}
+
+
+def options(command: list[str]) -> list[str]:
+    return command[len(variables(command)) + 1 :]
+
+
+def test_a_training_goes_into_the_results_of_its_repeat():
+    command = commands.train(config(repeats=2), "nnUNetTrainerMSTKD", "nnUNetPlans", 1, "3", 8)
+    assert variables(command)["nnUNet_results"] == "/work/results/repeat_1"
+    assert variables(command)["nnUNet_preprocessed"] == "/work/results/repeat_1/preprocessed"
+    assert options(command) == [
+        *("python3", "-m", "nnunetv2_mstkd.workflow.training"),
+        "/work/results/repeat_1/Dataset901_Regions/nnUNetTrainerMSTKD__nnUNetPlans__3d_fullres/fold_3",
+        *("--", "nnUNetv2_train", "Dataset901_Regions", "3d_fullres", "3", "-tr", "nnUNetTrainerMSTKD"),
+        *("-p", "nnUNetPlans", "-device", "cuda"),
+    ]
+
+
+def test_the_first_repeat_uses_the_dataset_itself():
+    command = commands.train(config(), "nnUNetTrainer", "nnUNetPlans", 0, "0", 8)
+    assert variables(command)["nnUNet_preprocessed"] == "/data/preprocessed"
+
+
+@pytest.mark.parametrize(
+    ("changes", "processes"),
+    [
+        ({}, "16"),  # those of the job, not nnU-Net's 12
+        ({"environment": {"nnUNet_n_proc_DA": 4}}, "4"),  # the user's word
+        ({"device": "cpu"}, None),  # there the network needs the cores
+    ],
+)
+def test_augmentation_gets_the_cores_of_the_job(changes, processes):
+    command = commands.train(config(**changes), "nnUNetTrainer", "nnUNetPlans", 0, "0", 16)
+    assert variables(command).get("nnUNet_n_proc_DA") == processes
+
+
+def test_planning_has_an_augmentation_process_where_training_has_none():
+    command = commands.plan(config(environment={"nnUNet_n_proc_DA": "0"}, plan_options=["-pl", "nnUNetPlannerTiny"]))
+    assert variables(command)["nnUNet_n_proc_DA"] == "1"
+    assert options(command) == (
+        "nnUNetv2_plan_and_preprocess -d 901 -c 3d_fullres -pl nnUNetPlannerTiny".split()  # noqa: SIM905
+    )
+
+
+def test_each_job_of_the_benchmark_is_a_part_of_the_same_call():
+    several = config(repeats=2, folds=[0, 1, 2], plans=["A", "B"], parts=2, subsets=["T1ce+FLAIR"])
+    assert commands.num_parts(several) == 48  # 2 trainers, 2 plans, 3 folds, 2 repeats, 2 parts of each
+    command = options(commands.benchmark(several, 7))
+    assert command[: command.index("--part")] == [
+        *("mstkd", "benchmark", "-o", "/work/benchmark", "-d", "Dataset901_Regions", "-c", "3d_fullres"),
+        *("-tr", "nnU-Net=nnUNetTrainer", "nnUNetTrainerMSTKD", "-p", "A", "B", "-f", "0", "1", "2"),
+        *("--results", "/work/results/repeat_0", "/work/results/repeat_1"),
+        *("-device", "cuda", "--subsets", "T1ce+FLAIR"),
+    ]
+    assert command[command.index("--part") :] == ["--part", "7", "--parts", "48", "--no-report"]
+
+
+def test_further_options_are_passed_on():
+    own = config(train_options=["--npz"], benchmark_options=["--disable_tta"], report_options=["--baseline", "nnU-Net"])
+    assert commands.train(own, "nnUNetTrainer", "nnUNetPlans", 0, "0", 8)[-1] == "--npz"
+    assert commands.benchmark(own, 0)[-1] == "--disable_tta"
+    assert options(commands.report(own)) == ["mstkd", "report", "/work/benchmark", "--baseline", "nnU-Net"]
+
+
+# --- Training --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("files", "run", "left"),
+    [
+        ([], ["train"], []),
+        (["checkpoint_latest.pth"], ["train", "--c"], ["checkpoint_latest.pth"]),
+        (["checkpoint_best.pth"], ["train"], ["checkpoint_best.pth"]),  # of the student alone: not continued from
+        (["checkpoint_final.pth", "checkpoint_best.pth"], None, ["checkpoint_best.pth", "checkpoint_final.pth"]),
+        (  # killed while the final one was written
+            ["checkpoint_final.pth", "checkpoint_latest.pth"],
+            ["train", "--c"],
+            ["checkpoint_latest.pth", "previous_checkpoint_final.pth"],
+        ),
+    ],
+)
+def test_the_folder_says_whether_to_train_or_to_continue(tmp_path, files, run, left):
+    for name in files:
+        (tmp_path / name).touch()
+    assert training.command_to_run(tmp_path, ["train"]) == run
+    assert sorted(file.name for file in tmp_path.iterdir()) == left
+
+
+def test_a_finished_training_is_not_called_again(tmp_path, capsys):
+    (tmp_path / "checkpoint_final.pth").touch()
+    assert training.main([str(tmp_path), "--", "no_such_command", "-tr", "nnUNetTrainer"]) == 0
+    assert "trained already" in capsys.readouterr().out
+
+
+def test_the_process_becomes_the_training(tmp_path, monkeypatch):
+    (tmp_path / "checkpoint_latest.pth").touch()
+    called = []
+    monkeypatch.setattr(os, "execvp", lambda file, arguments: called.append((file, arguments)))
+    training.main([str(tmp_path), "--", "nnUNetv2_train", "-tr", "nnUNetTrainer"])
+    assert called == [("nnUNetv2_train", ["nnUNetv2_train", "-tr", "nnUNetTrainer", "--c"])]
+
+
+# --- Repeats ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def preprocessed(tmp_path):
+    folder = tmp_path / "preprocessed"
+    (folder / "nnUNetPlans_3d_fullres").mkdir(parents=True)
+    (folder / "splits_final.json").write_text("[]")
+    (folder / "nnUNetPlans.json").write_text(json.dumps({"plans_name": "nnUNetPlans"}))
+    (folder / "Other.json").write_text(json.dumps({"plans_name": "Other", "mstkd": {"seed": 5, "preset": "paper"}}))
+    return folder
+
+
+def test_a_repeat_differs_in_the_seed_alone(preprocessed, tmp_path):
+    target = tmp_path / "results" / "repeat_2" / "preprocessed" / "Dataset901_Regions"
+    arguments = [str(preprocessed), str(target), "--seed-offset", "2", "--plans", "nnUNetPlans", "Other"]
+    assert repeat.main(arguments) == 0
+    assert json.loads((target / "nnUNetPlans.json").read_text()) == {"plans_name": "nnUNetPlans", "mstkd": {"seed": 2}}
+    assert json.loads((target / "Other.json").read_text())["mstkd"] == {"seed": 7, "preset": "paper"}
+    links = {entry.name: entry.resolve() for entry in target.iterdir() if entry.is_symlink()}
+    assert links == {name: preprocessed / name for name in ("nnUNetPlans_3d_fullres", "splits_final.json")}
+    assert json.loads((preprocessed / "nnUNetPlans.json").read_text()) == {"plans_name": "nnUNetPlans"}  # untouched
+
+
+def test_making_a_repeat_again_takes_over_what_changed(preprocessed, tmp_path):
+    target = tmp_path / "repeat"
+    repeat.make_repeat(preprocessed, target, 1, ["nnUNetPlans"])
+    (preprocessed / "new_data").mkdir()
+    (preprocessed / "nnUNetPlans.json").write_text(json.dumps({"plans_name": "nnUNetPlans", "mstkd": {"seed": 10}}))
+    repeat.make_repeat(preprocessed, target, 1, ["nnUNetPlans"])
+    assert json.loads((target / "nnUNetPlans.json").read_text())["mstkd"] == {"seed": 11}
+    assert (target / "new_data").resolve() == preprocessed / "new_data"
+
+
+def test_a_repeat_of_plans_that_are_not_there_says_so(preprocessed, tmp_path, capsys):
+    arguments = [str(preprocessed), str(tmp_path / "repeat"), "--seed-offset", "1", "--plans", "Missing"]
+    assert repeat.main(arguments) == 1
+    assert "has no Missing.json; plan the dataset" in capsys.readouterr().err
+    assert not (tmp_path / "repeat").exists()
+
+
+# --- The folder ------------------------------------------------------------------------------------------------------
+
+
+def run_command(folder: Path) -> int:
+    import argparse
+
+    parser = argparse.ArgumentParser()
+    cli.configure(parser)
+    return cli.run(parser.parse_args([str(folder)]))
+
+
+def test_the_command_writes_a_folder_and_says_what_comes_next(tmp_path, capsys):
+    folder = tmp_path / "my workflow"
+    assert run_command(folder) == 0
+    written = {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
+    profiles = {f"profiles/{name}/config.yaml" for name in ("local", "slurm", "kubernetes")}
+    assert written == {"Snakefile", "config.yaml", *profiles}
+    said = capsys.readouterr().out
+    assert f"cd '{folder}'" in said
+    assert "snakemake --profile profiles/local" in said
+
+
+def test_without_snakemake_it_writes_all_the_same(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("sys.version_info", (3, 11))
+    assert run_command(tmp_path) == 0
+    assert 'pip install "nnunetv2_mstkd[workflow]"' in capsys.readouterr().out
+    assert (tmp_path / "Snakefile").is_file()
+
+
+def test_an_old_python_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("sys.version_info", (3, 10))
+    run_command(tmp_path)
+    assert "needs Python 3.11" in capsys.readouterr().out
+
+
+def test_nothing_is_overwritten(tmp_path):
+    (tmp_path / "config.yaml").write_text("mine")
+    with pytest.raises(SettingsError, match=r"holds a workflow already \(config\.yaml\)"):
+        write_workflow(tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["config.yaml"]
+    with pytest.raises(SettingsError, match="is a file"):
+        write_workflow(tmp_path / "config.yaml")
