@@ -35,6 +35,8 @@ def blocks_of_part(counts: Sequence[int], part: int, parts: int) -> list[Block]:
     """
     if not 0 <= part < parts:
         raise BenchmarkError(f"There is no part {part} of {parts}: they are numbered from 0 to {parts - 1}")
+    if not counts:
+        return []
     if parts <= len(counts):
         chosen = range(len(counts) * part // parts, len(counts) * (part + 1) // parts)
         return [Block(training, range(counts[training])) for training in chosen]

@@ -18,12 +18,15 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
+    "benchmark": Command("nnunetv2_mstkd.cli.benchmark", "score models on every subset of the modalities"),
     "cohort": Command("nnunetv2_mstkd.cli.cohort", "write a cohort of simulated patients, an nnU-Net raw dataset"),
     "demo": Command("nnunetv2_mstkd.cli.demo", "train and compare models on simulated patients, in minutes"),
     "doctor": Command("nnunetv2_mstkd.cli.doctor", "check the installation, and say what mends each problem"),
     "export": Command("nnunetv2_mstkd.cli.export", "write a model as an archive for others, with a model card"),
     "import": Command("nnunetv2_mstkd.cli.import_", "check an archive of a model and install it, executing nothing"),
     "predict": Command("nnunetv2_mstkd.cli.predict", "segment cases with whatever modalities each of them has"),
+    "report": Command("nnunetv2_mstkd.cli.report", "turn the records of a benchmark into tables, figures, a page"),
+    "workflow": Command("nnunetv2_mstkd.cli.workflow", "write a Snakemake workflow: train, benchmark, report"),
 }
 
 

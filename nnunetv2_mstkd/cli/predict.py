@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nnunetv2_mstkd.cli.number import step_size, whole_number
+
 if TYPE_CHECKING:
     from nnunetv2_mstkd.inference.folder_prediction import RunResult
     from nnunetv2_mstkd.inference.missing_modality_predictor import MissingModalityPredictor
@@ -49,9 +51,11 @@ def _add_input(group: "argparse._ArgumentGroup") -> None:
     group.add_argument("--check", action="store_true", help="find and check the cases, and predict nothing")
     group.add_argument("--save_probabilities", action="store_true", help="also write them, as <case>.npz")
     group.add_argument("--continue_prediction", action="store_true", help="leave alone what is finished")
-    group.add_argument("-num_parts", type=_from(1), default=1, help="calls that share the cases (default: %(default)s)")
     group.add_argument(
-        "-part_id", type=_from(0), default=0, help="which of them this is, from 0 (default: %(default)s)"
+        "-num_parts", type=whole_number(1), default=1, help="calls that share the cases (default: %(default)s)"
+    )
+    group.add_argument(
+        "-part_id", type=whole_number(0), default=0, help="which of them this is, from 0 (default: %(default)s)"
     )
     group.add_argument(
         "-prev_stage_predictions", type=Path, metavar="FOLDER", help="of a cascade: labels of the previous stage"
@@ -76,7 +80,7 @@ def _add_inference(group: "argparse._ArgumentGroup") -> None:
         "-device", default="auto", choices=("auto", "cpu", "cuda", "mps"), help="auto: cuda if there is one"
     )
     group.add_argument(
-        "-step_size", type=_step_size, default=0.5, help="of the sliding window, in patches (default: %(default)s)"
+        "-step_size", type=step_size, default=0.5, help="of the sliding window, in patches (default: %(default)s)"
     )
     group.add_argument("--disable_tta", action="store_true", help="no mirroring: faster, a little less accurate")
     group.add_argument("--not_on_device", action="store_true", help="do not keep whole cases on the GPU")
@@ -84,30 +88,12 @@ def _add_inference(group: "argparse._ArgumentGroup") -> None:
         variable = f"nnUNet_{option}"  # nnU-Net's, which asks for the same of its processes
         group.add_argument(
             f"-{option}",
-            type=_from(0),
+            type=whole_number(0),
             default=os.environ.get(variable, "1"),
             help=f"threads that {work}; 0: none of their own (default: ${variable} if that is set, else 1)",
         )
     group.add_argument("--verbose", action="store_true", help="also show what nnU-Net prints")
     group.add_argument("--disable_progress_bar", action="store_true", help="of the tiles of a case")
-
-
-def _from(least: int) -> Callable[[str], int]:
-    """Return what reads a whole number that is not below `least`."""
-
-    def read(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"must be a whole number from {least} on; given: {text}")
-        return int(text)
-
-    return read
-
-
-def _step_size(text: str) -> float:
-    with contextlib.suppress(ValueError):
-        if 0 < (size := float(text)) <= 1:
-            return size
-    raise argparse.ArgumentTypeError(f"must be above 0 and at most 1, in patches; given: {text}")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -81,15 +81,10 @@ class MissingModalityPredictor:
     ) -> None:
         if not 0 < step_size <= 1:
             raise ModalityError(f"step_size must be above 0 and at most 1, in patches; given: {step_size}")
-        self.device = _device(device)
+        self.device = find_device(device)
         self.model = load_model(Path(model_folder), folds, checkpoint, trust_checkpoint=trust_checkpoint)
         self.reader = ImageReader(self.model.plans, self.model.file_ending)
-        self.inference = {
-            "device": str(self.device),
-            "engine": "torch float16 autocast" if self.device.type == "cuda" else "torch float32",
-            "step_size": step_size,
-            "mirroring": mirroring,
-        }
+        self.inference = inference_facts(self.device, step_size, mirroring)
         self._predictor = build_predictor(
             self.model, self.device, step_size=step_size, mirroring=mirroring, on_device=on_device, bar=progress_bar
         )
@@ -251,7 +246,22 @@ class MissingModalityPredictor:
         return Prediction(labels, probabilities, used, warnings, confidence, prepared.properties, self.reader)
 
 
-def _device(device: str | torch.device) -> torch.device:
+def inference_facts(device: torch.device, step_size: float, mirroring: bool) -> dict[str, Any]:
+    """Return how a model is applied."""
+    return {
+        "device": str(device),
+        "engine": "torch float16 autocast" if device.type == "cuda" else "torch float32",
+        "step_size": step_size,
+        "mirroring": mirroring,
+    }
+
+
+def find_device(device: str | torch.device) -> torch.device:
+    """Return a device; "auto": CUDA where there is a GPU.
+
+    Raises:
+        SettingsError: if there is no such device.
+    """
     if str(device) == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

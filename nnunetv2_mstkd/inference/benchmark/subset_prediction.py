@@ -1,0 +1,117 @@
+"""Predict a preprocessed case given each of many subsets of its modalities (L3)."""
+
+import math
+from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+from nnunetv2.inference.export_prediction import convert_predicted_logits_to_segmentation_with_correct_shape
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from nnunetv2_mstkd.distillation.subset_draw import mask_modalities
+from nnunetv2_mstkd.inference.model import Model, build_predictor
+from nnunetv2_mstkd.modalities import ModalitySubset
+
+# A sample of so many voxels keeps any device busy: beyond it a batch is not faster, and needs more memory.
+FULL_SAMPLE = 128**3
+# Of the logits of one batch of subsets, which nnU-Net holds for the whole case, as float16.
+MAX_LOGITS_BYTES = 2**28
+
+
+class EverySubset(nn.Module):
+    """A network that sees an image under each of N masks: images (1, M, *S) become logits (1, N * C, *S).
+
+    So one run of nnU-Net's sliding window predicts N subsets: it takes their logits for further channels.
+
+    Args:
+        network: that takes (N, M, *S) and returns (N, C, *S).
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self.modality_mask = torch.empty(0, 0, dtype=torch.bool)  # (N, M), True = present
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Predict."""
+        repeated = image.expand(len(self.modality_mask), *image.shape[1:])
+        return self.network(mask_modalities(repeated, self.modality_mask)).flatten(0, 1)[None]
+
+    def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """Load weights of the network itself, as nnU-Net's predictor does for each fold."""
+        # what torch.compile wraps has other names for the weights
+        return getattr(self.network, "_orig_mod", self.network).load_state_dict(*args, **kwargs)
+
+
+class SubsetPredictor:
+    """A model that predicts a case under masks; absent channels are zero, as they are after `mstkd predict` prepared.
+
+    Args:
+        model: whose folds are averaged.
+        device: where the network runs.
+        step_size: of the sliding window, in patches.
+        mirroring: test-time augmentation.
+        subsets_per_forward: that share a forward pass; 0: as many as pay off.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        device: torch.device,
+        *,
+        step_size: float = 0.5,
+        mirroring: bool = True,
+        subsets_per_forward: int = 0,
+    ) -> None:
+        self.model = model
+        self._asked_per_forward = subsets_per_forward
+        self._predictor = build_predictor(model, device, step_size=step_size, mirroring=mirroring, bar=False)
+        self._network = EverySubset(self._predictor.network)
+        self._predictor.network = self._network
+        self._num_heads: int = model.labels.num_segmentation_heads
+
+    def chunks(self, subsets: Sequence[ModalitySubset], shape: Sequence[int]) -> Iterator[tuple[ModalitySubset, ...]]:
+        """Yield the subsets in the portions that share a forward pass.
+
+        Args:
+            subsets: all that are wanted.
+            shape: of the preprocessed case, *S.
+        """
+        logits_bytes = 2 * self._num_heads * math.prod(shape)
+        size = self._asked_per_forward or automatic_chunk(self.model.configuration.patch_size, logits_bytes)
+        yield from (tuple(subsets[start : start + size]) for start in range(0, len(subsets), size))
+
+    def predict_logits(self, image: Tensor, subsets: Sequence[ModalitySubset]) -> Tensor:
+        """Return the logits (N, C, *S) of a preprocessed case (M, *S) for N subsets; not thread-safe."""
+        self._network.modality_mask = torch.tensor([subset.present for subset in subsets])
+        # its one use in the sliding window is the number of channels of the logits
+        self._predictor.label_manager = SimpleNamespace(num_segmentation_heads=self._num_heads * len(subsets))
+        if len(self.model.folds) == 1:  # its weights are in the network: nothing is to be loaded for each portion
+            logits = self._predictor.predict_sliding_window_return_logits(image).cpu()
+        else:
+            logits = self._predictor.predict_logits_from_preprocessed_data(image)
+        return logits.unflatten(0, (len(subsets), self._num_heads))
+
+    def finish(self, logits: Tensor, properties: dict[str, Any]) -> NDArray[np.integer]:
+        """Return the labels (z, y, x) of one subset's logits (C, *S), in the case's own geometry; thread-safe."""
+        return convert_predicted_logits_to_segmentation_with_correct_shape(
+            logits,
+            self.model.plans,
+            self.model.configuration,
+            self.model.labels,
+            properties,
+            num_threads_torch=torch.get_num_threads(),
+        )
+
+
+def automatic_chunk(patch_size: Sequence[int], logits_bytes: int) -> int:
+    """Return how many subsets share a forward pass.
+
+    Args:
+        patch_size: of the sliding window.
+        logits_bytes: of a whole case and one subset.
+    """
+    return max(1, min(FULL_SAMPLE // math.prod(patch_size), MAX_LOGITS_BYTES // max(1, logits_bytes)))

@@ -1,0 +1,137 @@
+"""A benchmark of what nnU-Net trained, on the validation cases of its folds (L3)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nnunetv2.paths import nnUNet_results
+from nnunetv2.utilities.dataset_name_id_conversion import maybe_convert_to_dataset_name
+
+from nnunetv2_mstkd.benchmark.title import Nameable, Titled, titles_of
+from nnunetv2_mstkd.errors import BenchmarkError, ModelFolderError
+from nnunetv2_mstkd.inference.benchmark.cases import BenchmarkCase, Cases, training_cases, validation_names
+from nnunetv2_mstkd.inference.benchmark.options import BenchmarkOptions
+from nnunetv2_mstkd.inference.benchmark.plan import (
+    Plan,
+    facts_of,
+    needs_of,
+    require_own_places,
+    subsets_of,
+)
+from nnunetv2_mstkd.inference.benchmark.training import ModelDescription, Training, describe_model, orders_of
+from nnunetv2_mstkd.inference.model_folder import ALL_CASES, fold_names
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """Models that nnU-Net trained, on the validation cases of their folds.
+
+    Args:
+        dataset: name or number.
+        configuration: such as 3d_fullres.
+        trainers: class names, with titles.
+        plans: names of plans; each trainer is taken with each.
+        folds: numbers; None: all that are trained.
+        results: folders like nnUNet_results, each one repeat; empty: nnUNet_results alone.
+    """
+
+    dataset: str
+    configuration: str
+    trainers: tuple[Titled, ...]
+    plans: tuple[str, ...] = ("nnUNetPlans",)
+    folds: tuple[str, ...] | None = None
+    results: tuple[Path, ...] = ()
+
+
+def plan_cross_validation(source: CrossValidation, output: Path, options: BenchmarkOptions) -> Plan:
+    """Look at models and cases; nothing is loaded, no image is read.
+
+    Args:
+        source: what is asked for.
+        output: folder of the benchmark, which may know some of the models.
+        options: how.
+
+    Raises:
+        BenchmarkError: if models do not go together, or their cases are not known.
+        ModelFolderError, CheckpointError, ModalityError, CaseError: if something is missing or damaged.
+    """
+    dataset = _dataset_name(source.dataset)
+    repeats = source.results or (_default_results(),)
+    named = _trained(source, dataset, repeats)
+    described = [
+        [_described(folder, source.folds, options) for folder in folders] for _, _, folders in named
+    ]  # [model][repeat]
+    models = [model for repeat in described for model, _ in repeat]
+    titles = titles_of(
+        [
+            Nameable(given, trainer, str(model.plans["plans_name"]), model.configuration, needs_of(model))
+            for (given, trainer, _), ((model, _), *_rest) in zip(named, described, strict=True)
+        ]
+    )
+    facts = facts_of(dataset, models, "validation folds", options)
+    orders = orders_of(titles, output)
+    trainings = [
+        Training(title, orders[title], repeat, (fold,), model, options.inference)
+        for title, by_repeat in zip(titles, described, strict=True)
+        for repeat, (model, folds) in enumerate(by_repeat)
+        for fold in folds
+    ]
+    trainings.sort(key=lambda training: int(training.folds[0]))  # stable: the models of a fold share its cases
+    require_own_places(trainings)
+    names = validation_names(dataset, list(dict.fromkeys(training.folds[0] for training in trainings)))
+    cases = training_cases(dataset, [name for fold in names.values() for name in fold], facts.modalities)
+    work = [(training, _present(names[training.folds[0]], cases)) for training in trainings]
+    return Plan(facts, subsets_of(options, facts.modalities), tuple(work), cases.problems)
+
+
+def _dataset_name(dataset: str) -> str:
+    try:
+        return str(maybe_convert_to_dataset_name(dataset))
+    except (RuntimeError, ValueError) as error:
+        raise BenchmarkError(f"nnU-Net knows no dataset {dataset!r} ({error})") from error
+
+
+def _default_results() -> Path:
+    if not nnUNet_results.is_set():
+        raise BenchmarkError("nnUNet_results is not set: export it, or name the folders of the models with --results")
+    return Path(nnUNet_results.get())
+
+
+def _trained(
+    source: CrossValidation, dataset: str, repeats: Sequence[Path]
+) -> list[tuple[str | None, str, list[Path]]]:
+    """Return (title, trainer, folder of each repeat) of each trainer with each plans.
+
+    Where several plans are given, a trainer need not have been used with all of them.
+
+    Raises:
+        ModelFolderError: if a model is not there.
+    """
+    found = []
+    for title, trainer in source.trainers:
+        models = [f"{trainer}__{plans}__{source.configuration}" for plans in source.plans]
+        there = [model for model in models if any((folder / dataset / model).is_dir() for folder in repeats)]
+        for model in there or models:
+            folders = [results / dataset / model for results in repeats]
+            if missing := [folder for folder in folders if not folder.is_dir()]:
+                others = sorted(path.name for path in missing[0].parent.glob("*__*__*"))
+                raise ModelFolderError(f"There is no {missing[0]}; trained there: {', '.join(others) or 'nothing'}")
+            found.append((title, trainer, folders))
+    return found
+
+
+def _described(
+    folder: Path, folds: Sequence[str] | None, options: BenchmarkOptions
+) -> tuple[ModelDescription, list[str]]:
+    names = fold_names(folder, folds, options.checkpoint)
+    if ALL_CASES in names:
+        raise BenchmarkError(
+            f"{folder.name}: fold_all was trained on every case, so that no validation cases are left. Score it on a "
+            f"test set: -i IMAGES -l LABELS -m {folder}"
+        )
+    model = describe_model(folder, names, options.checkpoint, trust_checkpoint=options.trust_checkpoint)
+    return model, sorted(dict.fromkeys(names), key=int)
+
+
+def _present(names: Sequence[str], cases: Cases) -> tuple[BenchmarkCase, ...]:
+    return tuple(cases.by_name[name] for name in names if name in cases.by_name)
