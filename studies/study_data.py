@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from nnunetv2_mstkd.regions import regions_of
 from nnunetv2_mstkd.whole_file import whole_file
 
 CONFIGURATION = "3d_fullres"
@@ -77,11 +76,6 @@ class StudyData:
     def dataset_json(self) -> dict[str, Any]:
         """The dataset.json."""
         return json.loads((self.raw / "dataset.json").read_text())
-
-    @property
-    def regions(self) -> dict[str, tuple[int, ...]]:
-        """Region -> the labels that make it up."""
-        return {region.name: region.labels for region in regions_of(self.dataset_json)}
 
     @property
     def test_cases(self) -> list[str]:

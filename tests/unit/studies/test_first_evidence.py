@@ -9,7 +9,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "studies"))  # scripts, no part of the package
 
@@ -17,10 +16,11 @@ import evidence_report
 import evidence_statistics as stats
 import trial as trial_module
 from arms import ARMS, FURTHER_ARMS, Arm, find_arm
-from scoring import EverySubset, Scores, dice_score, predict_subsets
+from scoring import Scores
 from study_data import Cohort, StudyData, prepare
 from trial import Schedule, Trial, run_trial
 
+from nnunetv2_mstkd.evaluation.reference import Reference
 from nnunetv2_mstkd.modalities import Modalities
 
 
@@ -150,28 +150,13 @@ def test_iterations_fill_whole_epochs():
 # scoring -------------------------------------------------------------------------------------------------------------
 
 
-def test_dice_by_hand_and_of_empty_masks():
-    none, some = np.zeros(4, bool), np.array([True, True, False, False])
-    assert dice_score(some, np.array([True, False, False, False])) == pytest.approx(2 / 3)  # 2 * 1 / (2 + 1)
-    assert (dice_score(none, none), dice_score(none, some), dice_score(some, none)) == (1.0, 0.0, 0.0)
-
-
 def test_scores_count_empty_masks_and_name_cases_without_the_region():
-    none, some = np.zeros(2, bool), np.ones(2, bool)
+    none, some = np.zeros((1, 1, 2), bool), np.ones((1, 1, 2), bool)
     scores = Scores({"T1": {"core": {}}})
     for case, masks in {"a": (none, none), "b": (none, some), "c": (some, none), "d": (some, some)}.items():
-        scores.add("T1", case, "core", *masks)
+        scores.add("T1", case, "core", Reference(masks[0], (1, 1, 1)).compare(masks[1]))
     assert scores.dice == {"T1": {"core": {"a": 1.0, "b": 0.0, "c": 0.0, "d": 1.0}}}
     assert (scores.empty, scores.absent) == ({"both": 1, "reference": 1, "prediction": 1}, {"core": ["a", "b"]})
-
-
-def test_every_subset_masks_each_copy():
-    subsets = list(Modalities(("T1", "T2")).subsets())
-    network = torch.nn.Conv3d(2, 3, 1)
-    image = torch.randn(1, 2, 2, 2, 2)
-    logits = EverySubset(network, subsets)(image).reshape(3, 3, 2, 2, 2)
-    torch.testing.assert_close(logits[1], network(image * torch.tensor([0.0, 1.0]).reshape(1, 2, 1, 1, 1))[0])
-    torch.testing.assert_close(logits[2], network(image)[0])
 
 
 # one real run --------------------------------------------------------------------------------------------------------
@@ -224,22 +209,3 @@ def test_all_arms_of_a_repeat_see_the_same_batches(study, find_trainer, monkeypa
             run_trial(Trial(name, find_arm(name), 0, Schedule(4, 2, 1), study))
     assert len(seen["nnunet"]) == 4
     assert seen["nnunet"] == seen["dropout"] == seen["mstkd"]
-
-
-@pytest.mark.slow
-def test_all_subsets_at_once_are_what_the_stock_predictor_gives_one_by_one(study, trained_model):
-    from nnunetv2.inference.export_prediction import convert_predicted_logits_to_segmentation_with_correct_shape
-    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
-
-    predictor = nnUNetPredictor(use_mirroring=False, device=torch.device("cpu"), allow_tqdm=False)
-    predictor.initialize_from_trained_model_folder(str(trained_model()), (0,))
-    subsets = list(Modalities.from_dataset_json(study.dataset_json).subsets())
-    image, properties = study.load_test_case(study.test_cases[0])
-    at_once = predict_subsets(predictor, subsets, image, properties)
-    for subset, prediction in zip(subsets, at_once, strict=True):
-        masked = torch.as_tensor(image) * torch.tensor(subset.present).reshape(-1, 1, 1, 1)
-        alone = convert_predicted_logits_to_segmentation_with_correct_shape(
-            predictor.predict_logits_from_preprocessed_data(masked).float(), predictor.plans_manager,
-            predictor.configuration_manager, predictor.label_manager, properties, num_threads_torch=1,
-        )  # fmt: skip
-        assert np.mean(alone != prediction) < 1e-3  # half-precision sums, other convolution kernels
