@@ -2,11 +2,14 @@
 
 On simulated patients at 1 mm, with random weights: 15 x `nnUNetv2_predict` of zero-filled files (writing these is not
 counted) and 15 x `nnUNetv2_evaluate_folder`, against one `mstkd benchmark` without its report. Both sides predict with
-nnU-Net's own sliding window in float32 on the CPU; the time inside of it is the forward time, all else is overhead.
+nnU-Net's own sliding window in float32 on the CPU. Overhead is all else, and is told in two ways: the total without
+the time inside of the window, which counts as forward what other threads take from it meanwhile, and the total without
+the time that the same windows need with the machine to themselves.
 
 Two plans: what nnU-Net's default planner makes of the cohort ("BraTS plan": 32 to 320 features), and the same with 2 to
 4 features, so that the overhead is not lost in the noise of the forward passes. The overhead is measured with the light
-one; the forward time of the BraTS plan with a few of the subsets, since each takes as long as any other.
+one; the forward time of the BraTS plan, by itself, with one of the subsets, since each takes as long as any
+other. Peak memory is that of the largest single process of a command (no less than this one's). For Linux.
 
     python benchmarks/benchmark_overhead.py WORK            # resumable: what WORK/overhead.json has is not repeated
 """
@@ -15,13 +18,12 @@ import argparse
 import contextlib
 import json
 import os
-import resource
 import shutil
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,8 @@ NUMBER, DATASET, CONFIGURATION = 930, "Dataset930_Overhead", "3d_fullres"
 BRATS, LIGHT = "nnUNetPlans", "nnUNetPlansLight"
 LIGHT_FEATURES = (2, 2, 4)
 MODALITIES = ("T1", "T1ce", "T2", "FLAIR")
+SPACING_MM = "1"
+ALONE = "forward-alone"  # one of the commands of `inside`
 REPORTED = "FORWARD_SECONDS="
 
 
@@ -38,19 +42,21 @@ def main() -> None:
     parser.add_argument("work", type=Path, help="folder to work in")
     parser.add_argument("--cases", type=int, default=8)
     parser.add_argument("--pairs", type=int, default=2, help="paired runs, A B A B")
-    parser.add_argument("--brats-subsets", nargs="*", default=["FLAIR"], help="whose forward time is measured")
+    parser.add_argument("--brats-cases", type=int, default=8, help="whose forward time is measured, each taken once")
     arguments = parser.parse_args()
     work: Path = arguments.work.resolve()
     _set_folders(work)
     prepare(work, arguments.cases)
-    record = Record(work / "overhead.json")
+    record = Record(work / "overhead.json", arguments.cases)
+    everything = [str(subset) for subset in _subsets()]
+    record.measure("alone", lambda: alone(work, LIGHT, arguments.cases, everything))
     for pair in range(arguments.pairs):
         record.measure(f"stock {pair}", lambda: stock(work))
-        record.measure(f"ours {pair}", lambda pair=pair: ours(work, LIGHT, work / f"ours_{pair}"))
-    if arguments.brats_subsets:
-        target = work / "ours_brats"
-        record.measure("brats", lambda: ours(work, BRATS, target, ("--subsets", *arguments.brats_subsets)))
-    report(record.entries, arguments.cases, len(arguments.brats_subsets))
+        record.measure(f"ours {pair}", lambda pair=pair: ours(work, work / f"ours_{pair}"))
+    measured = min(arguments.brats_cases, arguments.cases)
+    brats = record.measure(f"brats, {measured} cases", lambda: alone(work, BRATS, measured, everything[-1:]))
+    print(f"\n{arguments.cases} cases, {len(everything)} subsets, no mirroring, {os.cpu_count()} cores")
+    report(record.entries, arguments.pairs, brats["forward"] * len(everything) * arguments.cases / measured)
 
 
 # the data ------------------------------------------------------------------------------------------------------------
@@ -66,7 +72,7 @@ def _set_folders(work: Path) -> None:
 def prepare(work: Path, cases: int) -> None:
     """Write the cohort, the plans, a model of each plan, and the zero-filled files."""
     raw = work / "raw" / DATASET
-    _call("mstkd", "cohort", str(raw), "--cases", "3", "--test-cases", str(cases), "--spacing", "1")
+    _call("mstkd", "cohort", str(raw), "--cases", "3", "--test-cases", str(cases), "--spacing", SPACING_MM)
     plans = work / "preprocessed" / DATASET / f"{BRATS}.json"
     if not plans.is_file():
         _call("nnUNetv2_plan_and_preprocess", "-d", str(NUMBER), "-c", CONFIGURATION, "--no_pp")
@@ -76,10 +82,11 @@ def prepare(work: Path, cases: int) -> None:
         _zero_fill(raw, work / "inputs" / str(subset), subset)
 
 
-def _subsets() -> tuple[Any, ...]:
+def _subsets(names: Sequence[str] = ()) -> tuple[Any, ...]:
     from nnunetv2_mstkd.modalities import Modalities
 
-    return Modalities(MODALITIES).subsets()
+    modalities = Modalities(MODALITIES)
+    return tuple(modalities.subset(name) for name in names) or modalities.subsets()
 
 
 def model_folder(work: Path, plans_name: str) -> Path:
@@ -139,49 +146,55 @@ def _zero_fill(raw: Path, target: Path, subset: Any) -> None:
     partial.rename(target)
 
 
-# the two sides -------------------------------------------------------------------------------------------------------
+# what is measured -----------------------------------------------------------------------------------------------------
 
 
 def stock(work: Path) -> dict[str, float]:
     """Predict and evaluate each subset by nnU-Net's commands; return seconds."""
-    total = forward = 0.0
+    runs: list[dict[str, float]] = []
     raw = work / "raw" / DATASET
     for subset in _subsets():
         output = work / "stock" / str(subset)
         shutil.rmtree(output, ignore_errors=True)
         arguments = ("-d", str(NUMBER), "-c", CONFIGURATION, "-f", "0", "-p", LIGHT, "-device", "cpu", "--disable_tta")
-        seconds, inside = _timed(
-            "nnUNetv2_predict", *arguments, "-i", str(work / "inputs" / str(subset)), "-o", str(output)
-        )
+        inputs = str(work / "inputs" / str(subset))
+        prediction = _timed("nnUNetv2_predict", *arguments, "-i", inputs, "-o", str(output))
         files = ("-djfile", str(output / "dataset.json"), "-pfile", str(output / "plans.json"))
-        evaluation, _ = _timed("nnUNetv2_evaluate_folder", str(raw / "labelsTs"), str(output), *files)
-        print(f"  {subset}: {seconds:.1f} s, {inside:.1f} s of it forward; evaluation {evaluation:.1f} s", flush=True)
-        total, forward = total + seconds + evaluation, forward + inside
-    return {"total": total, "forward": forward}
+        evaluation = _timed("nnUNetv2_evaluate_folder", str(raw / "labelsTs"), str(output), *files)
+        print(f"  {subset}: {_shown(prediction)}; evaluation {evaluation['total']:.1f} s", flush=True)
+        runs += [prediction, evaluation]
+    return {key: of(run[key] for run in runs) for key, of in (("total", sum), ("forward", sum), ("peak_mb", max))}
 
 
-def ours(work: Path, plans_name: str, output: Path, options: tuple[str, ...] = ()) -> dict[str, float]:
+def ours(work: Path, output: Path) -> dict[str, float]:
     """Run `mstkd benchmark`; return seconds."""
     shutil.rmtree(output, ignore_errors=True)
     raw = work / "raw" / DATASET
     images = ("-i", str(raw / "imagesTs"), "-l", str(raw / "labelsTs"))
-    model = ("-m", f"{plans_name}={model_folder(work, plans_name)}", "-f", "0")
-    common = ("-device", "cpu", "--disable_tta", "--no-report", "-o", str(output), *options)
-    total, forward = _timed("mstkd", "benchmark", *images, *model, *common)
-    return {"total": total, "forward": forward}
+    model = ("-m", f"{LIGHT}={model_folder(work, LIGHT)}", "-f", "0")
+    common = ("-device", "cpu", "--disable_tta", "--no-report", "-o", str(output))
+    return _timed("mstkd", "benchmark", *images, *model, *common)
 
 
-def _timed(*command: str) -> tuple[float, float]:
-    """Run a command in a process of its own; return its seconds, and those inside of nnU-Net's sliding window."""
+def alone(work: Path, plans_name: str, cases: int, subsets: Sequence[str]) -> dict[str, float]:
+    """Predict subsets of the first cases with the machine to itself; `forward` is what counts."""
+    images = work / "raw" / DATASET / "imagesTs"
+    return _timed(ALONE, str(model_folder(work, plans_name)), str(images), str(cases), *subsets)
+
+
+def _timed(*command: str) -> dict[str, float]:
+    """Run a command in a process of its own; return its seconds, those inside of the sliding window, and its peak."""
     started = time.perf_counter()
-    process = subprocess.run(
-        [sys.executable, __file__, "--inside", *command], stdout=subprocess.PIPE, text=True, check=False
-    )
+    process = subprocess.Popen([sys.executable, __file__, "--inside", *command], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    printed = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)  # of this child alone: RUSAGE_CHILDREN is the maximum over all
     seconds = time.perf_counter() - started
+    process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
-        raise SystemExit(f"{' '.join(command)} failed:\n{process.stdout[-3000:]}")
-    reported = [line for line in process.stdout.splitlines() if line.startswith(REPORTED)]
-    return seconds, float(reported[-1].removeprefix(REPORTED)) if reported else 0.0
+        raise SystemExit(f"{' '.join(command)} failed:\n{printed[-3000:]}")
+    reported = [float(line.removeprefix(REPORTED)) for line in printed.splitlines() if line.startswith(REPORTED)]
+    return {"total": seconds, "forward": reported[-1], "peak_mb": usage.ru_maxrss / 1024}
 
 
 def inside(command: list[str]) -> None:
@@ -209,7 +222,28 @@ def _counted_forward() -> Iterator[list[float]]:
     yield seconds
 
 
+def _predict_alone() -> None:
+    """Run the sliding window over preprocessed cases, for each of some subsets, by nnU-Net itself."""
+    import torch
+    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+
+    _, model, images, cases, *names = sys.argv
+    torch.set_num_threads(os.cpu_count() or 1)  # as nnUNetv2_predict
+    predictor = nnUNetPredictor(use_mirroring=False, device=torch.device("cpu"), allow_tqdm=False)
+    predictor.initialize_from_trained_model_folder(model, (0,), "checkpoint_final.pth")
+    preprocessor = predictor.configuration_manager.preprocessor_class(verbose=False)
+    for first in sorted(Path(images).glob("*_0000.nii.gz"))[: int(cases)]:
+        files = [str(first).replace("_0000.nii.gz", f"_{i:04d}.nii.gz") for i in range(len(MODALITIES))]
+        settings = predictor.plans_manager, predictor.configuration_manager, predictor.dataset_json
+        data, *_ = preprocessor.run_case(files, None, *settings)
+        for subset in _subsets(names):
+            present = torch.tensor(subset.present)[:, None, None, None]
+            predictor.predict_sliding_window_return_logits(torch.from_numpy(data) * present)
+
+
 def _entry_point(name: str) -> Any:
+    if name == ALONE:
+        return _predict_alone
     from importlib.metadata import entry_points
 
     (found,) = entry_points(group="console_scripts", name=name)
@@ -224,40 +258,40 @@ def _call(*command: str) -> None:
 
 
 class Record:
-    """Measurements, kept in a file."""
+    """Measurements with so many cases, kept in a file with those of other numbers of cases."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, cases: int) -> None:
         self._file = file
-        self.entries: dict[str, dict[str, float]] = json.loads(file.read_text()) if file.is_file() else {}
+        self._all: dict[str, dict[str, dict[str, float]]] = json.loads(file.read_text()) if file.is_file() else {}
+        self.entries = self._all.setdefault(f"{cases} cases", {})
 
-    def measure(self, name: str, run: Any) -> None:
+    def measure(self, name: str, run: Callable[[], dict[str, float]]) -> dict[str, float]:
         """Measure unless it is on record, and say what came out."""
         if name not in self.entries:
             self.entries[name] = run()
-            self.entries[name]["peak_mb"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-            self._file.write_text(json.dumps(self.entries, indent=2))
-        entry = self.entries[name]
-        print(f"{name}: {entry['total']:.1f} s, {entry['forward']:.1f} s of it forward", flush=True)
+            self._file.write_text(json.dumps(self._all, indent=2))
+        print(f"{name}: {_shown(self.entries[name])}", flush=True)
+        return self.entries[name]
 
 
-def report(entries: dict[str, dict[str, float]], cases: int, brats_subsets: int) -> None:
-    """Print the ratios."""
-    overhead = {
-        side: [e["total"] - e["forward"] for name, e in entries.items() if name.startswith(side)]
-        for side in ("stock", "ours")
-    }
-    ratios = [ours / stock for ours, stock in zip(overhead["ours"], overhead["stock"], strict=True)]
-    print(f"\n{cases} cases, {len(_subsets())} subsets, plan {LIGHT}, {os.cpu_count()} cores")
-    for side, seconds in overhead.items():
-        print(f"overhead, {side}: {', '.join(f'{s:.1f}' for s in seconds)} s")
-    print(f"overhead, ours over stock: {', '.join(f'{r:.3f}' for r in ratios)}; bar: 0.25")
-    if "brats" in entries:
-        forward = entries["brats"]["forward"] / brats_subsets * len(_subsets())
-        own = statistics.median(overhead["ours"])
-        print(
-            f"forward of {BRATS}, {len(_subsets())} subsets, no mirroring: {forward:.0f} s (from {brats_subsets}); "
-            f"overhead is {own / (own + forward):.1%} of the total; bar: 10 %"
+def _shown(entry: dict[str, float]) -> str:
+    return f"{entry['total']:.1f} s, {entry['forward']:.1f} s of it forward, {entry['peak_mb']:.0f} MB"
+
+
+def report(entries: dict[str, dict[str, float]], pairs: int, brats_forward: float) -> None:
+    """Print the overhead of both sides, their ratio, and what part of a benchmark with the BraTS plan is overhead."""
+    print(f"forward of {BRATS}: {brats_forward:.0f} s, of {LIGHT}: {entries['alone']['forward']:.0f} s")
+    for title, is_alone in (("its own forward time", False), ("the forward time alone", True)):
+        stock_s, ours_s = (
+            [run["total"] - (entries["alone"] if is_alone else run)["forward"] for run in runs]
+            for runs in ([entries[f"{side} {pair}"] for pair in range(pairs)] for side in ("stock", "ours"))
         )
+        ratios = [ours / stock for ours, stock in zip(ours_s, stock_s, strict=True)]
+        median = statistics.median(ours_s)
+        print(f"overhead: total without {title}")
+        print(f"  stock: {', '.join(f'{s:.1f}' for s in stock_s)} s; ours: {', '.join(f'{s:.1f}' for s in ours_s)} s")
+        print(f"  ours over stock: {', '.join(f'{ratio:.3f}' for ratio in ratios)}; bar: 0.25")
+        print(f"  {median / (median + brats_forward):.1%} of a benchmark with {BRATS}; bar: 10 %")
 
 
 if __name__ == "__main__":

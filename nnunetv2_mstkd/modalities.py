@@ -21,6 +21,9 @@ ALIASES: tuple[tuple[str, ...], ...] = (
     ("FLAIR", "t2f", "t2flair", "fla", "fluid"),
 )
 
+# What a benchmark's summary calls the mean over all subsets, and that over all regions.
+RESERVED_NAME = "all"
+
 _SEQUENCE_OF = {alias.lower(): names[0].lower() for names in ALIASES for alias in names}
 
 
@@ -48,7 +51,7 @@ class Modalities:
         names: one name per channel, unique. `from_dataset_json` makes names unique where a dataset repeats them.
 
     Raises:
-        ModalityError: if there are fewer than two names, or two names are equal.
+        ModalityError: if there are fewer than two names, two names are equal, or one has a plus sign or is reserved.
 
     Example:
         >>> modalities = Modalities(("T1", "T1ce", "T2", "FLAIR"))
@@ -68,6 +71,13 @@ class Modalities:
         repeated = [name for name, count in Counter(self.names).items() if count > 1]
         if repeated:
             raise ModalityError(f"Modality names must be unique, but {repeated} occur more than once")
+        # else "A+B" could be a modality or a subset, and "all" a subset or the mean over them
+        for name in self.names:
+            if "+" in name or name == RESERVED_NAME:
+                raise ModalityError(
+                    f"A modality cannot be called {name!r}: subsets are written with '+' between the names, and "
+                    f"{RESERVED_NAME!r} is the mean over them. Rename the channel in dataset.json, say 'T1C' for 'T1+C'"
+                )
 
     @classmethod
     def from_dataset_json(cls, dataset_json: Mapping) -> "Modalities":

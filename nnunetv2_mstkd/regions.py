@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from nnunetv2_mstkd.errors import EvaluationError
+from nnunetv2_mstkd.modalities import RESERVED_NAME
 
 # Every name on a line means the same region; the first is its short form in papers. Spelt as `_normalize` leaves it.
+# No bare words such as "whole": a whole prostate is no whole tumour.
 SHORT_FORMS: tuple[tuple[str, ...], ...] = (
-    ("WT", "wholetumor", "whole"),
-    ("TC", "tumorcore", "core"),
-    ("ET", "enhancingtumor", "enhancing", "gdenhancingtumor"),
-    ("NETC", "nonenhancingtumorcore", "nonenhancingtumor", "nonenhancing"),
+    ("WT", "wholetumor"),
+    ("TC", "tumorcore"),
+    ("ET", "enhancingtumor", "gdenhancingtumor"),
+    ("NETC", "nonenhancingtumorcore", "nonenhancingtumor"),
     ("NCR", "necrosis", "necroticcore", "necrotictumorcore"),
     ("ED", "edema", "oedema", "peritumoraledema", "peritumoraloedema"),
     ("SNFH", "surroundingnonenhancingflairhyperintensity"),
@@ -35,6 +37,9 @@ class Region:
         name: as dataset.json has it, "whole_tumor".
         labels: its numbers in a label map.
 
+    Raises:
+        EvaluationError: if the name is reserved.
+
     Example:
         >>> Region("whole_tumour", (1, 2, 3)).short, Region("liver", (1,)).short
         ('WT', 'liver')
@@ -42,6 +47,13 @@ class Region:
 
     name: str
     labels: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if self.name == RESERVED_NAME:
+            raise EvaluationError(
+                f"A region cannot be called {self.name!r}: that is the mean over the regions. Rename the label in "
+                "dataset.json, of the dataset and in the model folders, say 'All'"
+            )
 
     @property
     def short(self) -> str:
@@ -56,7 +68,7 @@ def regions_of(dataset_json: Mapping[str, Any]) -> tuple[Region, ...]:
     ignore label are left out.
 
     Raises:
-        EvaluationError: if `labels` is missing or damaged, or names no foreground.
+        EvaluationError: if `labels` is missing or damaged, names no foreground, or a name is reserved.
     """
     by_name = {name: _numbers(name, value) for name, value in _labels(dataset_json).items() if name != "ignore"}
     regions = tuple(Region(name, numbers) for name, numbers in by_name.items() if set(numbers) != {0})

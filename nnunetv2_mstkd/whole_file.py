@@ -1,9 +1,13 @@
 """Files that are written whole or not at all (L0: standard library only)."""
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+# two hosts, or two containers, that share a folder have processes of the same number
+_ORIGIN = secrets.token_hex(4)
 
 
 @contextmanager
@@ -11,10 +15,11 @@ def whole_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; what is written there takes the place of `path` when the block ends.
 
     So `path` holds either all of it or what it held before, also after an error, a kill or a power cut. Processes that
-    write the same path do not disturb each other: the last one to end wins.
+    write the same path do not disturb each other, on whatever host: the last one to end wins.
     """
-    # the suffix stays the last part of the name: writers of images choose the format by it
-    temporary = path.with_name(f".partial_{os.getpid()}_{path.name}")
+    # The process stays a part of it: forked ones share the origin. All files of a process begin alike, as some writers
+    # make two files of one name. The suffix stays the last part: writers of images choose the format by it.
+    temporary = path.with_name(f".partial_{_ORIGIN}{os.getpid()}_{path.name}")
     try:
         yield temporary
         with open(temporary, "rb+") as file:

@@ -119,6 +119,7 @@ def trainings(made_up: MadeUpBenchmark) -> Iterator[TrainingFacts]:
                     checkpoint="checkpoint_final.pth",
                     weights_sha256={str(fold): f"{order}{repeat}{fold}".ljust(64, "a")},
                     plans_sha256="b" * 64,
+                    dataset_json_sha256="c" * 64,
                     trained_for_missing_modalities=model.trained_for_missing,
                     needs=model.needs,
                     parameters=1_234_567,
@@ -126,6 +127,7 @@ def trainings(made_up: MadeUpBenchmark) -> Iterator[TrainingFacts]:
                                "subsets_per_forward": 15},
                     versions={"python": "3.12.0", "nnunetv2_mstkd": "0.1.0", "nnunetv2": "2.8.1", "torch": "2.8.0"},
                     hardware={"cpu": "a processor", "cores": 2, "gpu": None},
+                    cases=tuple(made_up.case_names[fold :: made_up.folds]),
                 )  # fmt: skip
 
 
@@ -161,7 +163,7 @@ def _write_case(folder: Path, made_up: MadeUpBenchmark, training: TrainingFacts,
         Preview(tuple(name for _, name in kept), np.stack(maps), stride).write(records, case)
     CaseRecord(
         case=case,
-        identity={"weights_sha256": dict(training.weights_sha256)},
+        identity=training.identity,
         finished="2026-01-01T12:00:00+00:00",
         seconds={"prepare": 1.0, "forward": 2.5, "score": 0.5},
         images={name: str(folder / "images" / f"{case}_{c:04d}.nii.gz") for c, name in enumerate(made_up.modalities)},
@@ -169,6 +171,7 @@ def _write_case(folder: Path, made_up: MadeUpBenchmark, training: TrainingFacts,
         spacing_mm=(SPACING_MM,) * 3,
         shape=(SIZE,) * 3,
         scores=scores,
+        run={"device": "cpu", "engine": "pytorch", "versions": training.versions, "hardware": training.hardware},
     ).write(records)
 
 

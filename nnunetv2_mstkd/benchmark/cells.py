@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from nnunetv2_mstkd.benchmark.emptiness import Emptiness
 from nnunetv2_mstkd.benchmark.json_file import json_number
 from nnunetv2_mstkd.benchmark.results import Results, nanmean
+from nnunetv2_mstkd.modalities import RESERVED_NAME
 
-ALL = "all"  # the mean over the subsets, or over the regions
+ALL = RESERVED_NAME  # the mean over the subsets, or over the regions; none of them can be called so
 
 
 def cells(results: Results, values: NDArray[np.float64], emptiness: Emptiness) -> list[dict[str, Any]]:
@@ -51,19 +52,19 @@ def describe(values: NDArray[np.float64]) -> dict[str, Any]:
 def averages(results: Results, by_repeat: NDArray[np.float64]) -> list[dict[str, Any]]:
     """Return the mean over all subsets of each model, by region and over the regions.
 
-    It is None for a model that lacks one of the subsets: a mean over other subsets is no match for the others'.
+    It is None for a model that lacks one of the subsets: a mean over other subsets is no match for the others'. The
+    spread over the repeats is of the patients that all repeats of the model have, or it would be that of the patients.
 
     Args:
         results: of the benchmark.
         by_repeat: float (models, repeats, subsets, regions, cases).
     """
     pooled = nanmean(nanmean(by_repeat, axis=1), axis=-1)  # (models, subsets, regions), means of the patients
-    of_repeats = nanmean(by_repeat, axis=-1)
     rows = []
     for m, title in enumerate(results.titles):
+        of_repeats = _means_of_repeats(by_repeat[m])
         for region, chosen in _regions(results):
-            spread = of_repeats[m][..., chosen].mean(axis=(1, 2))
-            spread = spread[~np.isnan(spread)]
+            spread = of_repeats[..., chosen].mean(axis=(1, 2))
             rows.append(
                 {
                     "model": title,
@@ -74,6 +75,20 @@ def averages(results: Results, by_repeat: NDArray[np.float64]) -> list[dict[str,
                 }
             )
     return rows
+
+
+def _means_of_repeats(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean of each repeat of a model over the patients that all its repeats have.
+
+    Args:
+        values: float (repeats, subsets, regions, cases).
+
+    Returns:
+        float (repeats that the model has, subsets, regions).
+    """
+    there = ~np.isnan(values)
+    has = there.any(axis=(1, 2, 3))
+    return nanmean(np.where(there[has].all(axis=0), values[has], np.nan), axis=-1)
 
 
 def _regions(results: Results) -> list[tuple[str, slice]]:

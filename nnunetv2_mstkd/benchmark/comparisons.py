@@ -1,6 +1,7 @@
 """Every model against the baseline, patient by patient (L2)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,26 @@ from nnunetv2_mstkd.benchmark.results import Results, nanmean
 from nnunetv2_mstkd.evaluation.bootstrap import bootstrap_means
 from nnunetv2_mstkd.evaluation.holm import holm
 from nnunetv2_mstkd.evaluation.wilcoxon import signed_rank
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """What is compared in one row.
+
+    Args:
+        subset: name, or ALL.
+        region: name, or ALL.
+        values: float (3, cases): of the model, of the baseline, and their differences; NaN where a patient has no pair.
+    """
+
+    subset: str
+    region: str
+    values: NDArray[np.float64]
+
+    @property
+    def differences(self) -> NDArray[np.float64]:
+        """Model less baseline, float (cases)."""
+        return self.values[2]
 
 
 def comparisons(
@@ -28,61 +49,67 @@ def comparisons(
         baseline: title of the model that is subtracted.
         higher_is_better: what counts as a win, and which sign of the rank-biserial correlation is positive.
     """
-    base = results.titles.index(baseline)
+    base = values[results.titles.index(baseline)]
     rows: list[dict[str, Any]] = []
-    for m, title in enumerate(results.titles):
-        if m != base:
-            pairs = _paired(results, values[m] - values[base])
-            rows += _of_model(title, pairs, higher_is_better=higher_is_better)
+    for title, own in zip(results.titles, values, strict=True):
+        if title != baseline:
+            rows += _of_model(title, _paired(results, own, base), higher_is_better=higher_is_better)
     return rows
 
 
-def _paired(results: Results, differences: NDArray[np.float64]) -> list[tuple[str, str, NDArray[np.float64]]]:
-    """Return subset, region and differences by patient of all that has a pair; NaN where a patient has none."""
-    return [each for each in _every(results, differences) if not np.isnan(each[2]).all()]
+def is_single(row: Mapping[str, Any]) -> bool:
+    """Return whether a row is of a single subset and region, and so of the family of Holm's correction."""
+    return ALL not in (row["subset"], row["region"])
 
 
-def _every(results: Results, differences: NDArray[np.float64]) -> Iterator[tuple[str, str, NDArray[np.float64]]]:
+def _paired(results: Results, own: NDArray[np.float64], base: NDArray[np.float64]) -> list[Pairs]:
+    """Return what has at least one pair; `own` and `base` are (subsets, regions, cases)."""
+    differences = own - base
+    values = np.where(np.isnan(differences), np.nan, np.stack([own, base, differences]))
+    return [pairs for pairs in _every(results, values) if not np.isnan(pairs.differences).all()]
+
+
+def _every(results: Results, values: NDArray[np.float64]) -> Iterator[Pairs]:
     """Yield single subsets and regions first, then the means of each patient over what has a pair."""
     regions = [region.name for region in results.regions]
     for s, subset in enumerate(results.subsets):
         for r, region in enumerate(regions):
-            yield subset, region, differences[s, r]
+            yield Pairs(subset, region, values[:, s, r])
     for s, subset in enumerate(results.subsets):
-        yield subset, ALL, nanmean(differences[s], axis=0)
+        yield Pairs(subset, ALL, nanmean(values[:, s], axis=1))
     for r, region in enumerate(regions):
-        yield ALL, region, nanmean(differences[:, r], axis=0)
-    yield ALL, ALL, nanmean(differences, axis=(0, 1))
+        yield Pairs(ALL, region, nanmean(values[:, :, r], axis=1))
+    yield Pairs(ALL, ALL, nanmean(values, axis=(1, 2)))
 
 
-def _of_model(
-    title: str, pairs: list[tuple[str, str, NDArray[np.float64]]], *, higher_is_better: bool
-) -> list[dict[str, Any]]:
-    if not pairs:
+def _of_model(title: str, compared: list[Pairs], *, higher_is_better: bool) -> list[dict[str, Any]]:
+    if not compared:
         return []
-    intervals = bootstrap_means(np.stack([differences for _, _, differences in pairs]))
+    intervals = bootstrap_means(np.stack([pairs.differences for pairs in compared]))
     rows = [
         {
             "model": title,
-            "subset": subset,
-            "region": region,
-            **_test(differences, interval, higher_is_better=higher_is_better),
+            "subset": pairs.subset,
+            "region": pairs.region,
+            **_test(pairs, interval, higher_is_better=higher_is_better),
         }
-        for (subset, region, differences), interval in zip(pairs, intervals, strict=True)
+        for pairs, interval in zip(compared, intervals, strict=True)
     ]
-    family = [row for row in rows if ALL not in (row["subset"], row["region"])]
+    family = [row for row in rows if is_single(row)]
     for row, adjusted in zip(family, holm([row["wilcoxon_p"] for row in family]), strict=True):
         row["holm_p"] = float(adjusted)
     return rows
 
 
-def _test(differences: NDArray[np.float64], interval: NDArray[np.float64], *, higher_is_better: bool) -> dict[str, Any]:
-    """Return the statistics of one row; `differences` has at least one number."""
-    there = differences[~np.isnan(differences)]
+def _test(pairs: Pairs, interval: NDArray[np.float64], *, higher_is_better: bool) -> dict[str, Any]:
+    """Return the statistics of one row, which has at least one pair."""
+    own, base, there = pairs.values[:, ~np.isnan(pairs.differences)]
     better = there if higher_is_better else -there
     tested = signed_rank(better)
     return {
         "n": tested.n,
+        "mean": float(own.mean()),
+        "baseline_mean": float(base.mean()),
         "mean_difference": float(there.mean()),
         "median_difference": float(np.median(there)),
         "ci_low": json_number(interval[0]),

@@ -17,6 +17,7 @@ FACTS = (
     "hd95_reference_mm", "hd95_prediction_mm",
 )  # fmt: skip
 CELL = ("n", "mean", "sd", "median", "q1", "q3", "min", "max", "penalised")
+PAIRED = {"n": "pairs", "mean": "paired_mean", "baseline_mean": "paired_baseline_mean"}  # key of a comparison -> column
 COMPARISON = (
     "mean_difference", "median_difference", "ci_low", "ci_high", "wilcoxon_p", "holm_p", "rank_biserial", "zeros",
     "wins", "ties", "losses",
@@ -40,8 +41,8 @@ def summary_csv(summary: Mapping[str, Any]) -> str:
             own = rows["cells"].get(place) or means.get(place, {})
             difference = rows["comparisons"].get(place, {})
             numbers = [*(own.get(key) for key in CELL), *(difference.get(key) for key in COMPARISON)]
-            lines.append([metric, *place, *numbers, difference.get("n")])
-    return _csv(["metric", "model", "subset", "region", *CELL, *COMPARISON, "pairs"], lines)
+            lines.append([metric, *place, *numbers, *(difference.get(key) for key in PAIRED)])
+    return _csv(["metric", "model", "subset", "region", *CELL, *COMPARISON, *PAIRED.values()], lines)
 
 
 def _lines(scored: Scored, metrics: Sequence[str], policy: str) -> Iterator[list[Any]]:

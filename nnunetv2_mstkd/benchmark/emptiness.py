@@ -41,13 +41,13 @@ class Emptiness:
 def empties(results: Results, emptiness: Emptiness) -> list[dict[str, Any]]:
     """Return, for each model and region, in how many pairs of masks which of them is empty.
 
-    `reference_only`: only the reference is empty, something was found where there is nothing; `prediction_only`: only
-    the prediction is, all was missed. Pairs are counted over subsets, cases and repeats.
+    `reference_empty`: only the reference is, something was found where there is nothing; `prediction_empty`: only the
+    prediction is, all was missed. Pairs are counted over subsets, cases and repeats.
     """
     kinds = {
         "both": emptiness.reference & emptiness.prediction,
-        "reference_only": emptiness.reference & ~emptiness.prediction,
-        "prediction_only": emptiness.prediction & ~emptiness.reference,
+        "reference_empty": emptiness.reference & ~emptiness.prediction,
+        "prediction_empty": emptiness.prediction & ~emptiness.reference,
         "pairs": emptiness.scored,
     }
     return [

@@ -13,10 +13,10 @@ from nnunetv2_mstkd.evaluation.ranks import case_ranks
 
 
 def ranks(results: Results, values: NDArray[np.float64], *, higher_is_better: bool) -> list[dict[str, Any]]:
-    """Return the mean rank of each model by region and over the regions; nothing for less than two models.
+    """Return the mean rank of each model by region and over the regions; nothing for less than three models.
 
     The models are ranked in each case, subset and region; a patient's rank is the mean of these. Models that were not
-    scored on every subset are left out.
+    scored on every subset are left out. Of two models the comparison says more.
 
     Args:
         results: of the benchmark.
@@ -25,7 +25,7 @@ def ranks(results: Results, values: NDArray[np.float64], *, higher_is_better: bo
     """
     has_subset = (~np.isnan(values)).any(axis=(2, 3))  # (models, subsets)
     complete = np.flatnonzero(has_subset.sum(axis=1) == len(results.subsets))
-    if len(complete) < 2:
+    if len(complete) < 3:
         return []
     single = case_ranks(values[complete], higher_is_better=higher_is_better)
     by_patient = {region.name: nanmean(single[:, :, r], axis=1) for r, region in enumerate(results.regions)}

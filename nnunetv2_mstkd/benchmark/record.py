@@ -1,7 +1,7 @@
 """The record of one case, predicted by one training with every subset (L2)."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,9 @@ class CaseRecord:
         spacing_mm: of the scored grid along (z, y, x).
         shape: of the scored grid along (z, y, x).
         scores: facts by subset and region; every subset has every region.
+        run: device, engine, versions and hardware of the run that wrote it; parts of one training may differ in them.
+        stamps: (bytes, time of change in ns) of each input file: as long as they are the same, a continued run takes
+            the file for unchanged and does not read it.
     """
 
     case: str
@@ -36,6 +39,8 @@ class CaseRecord:
     spacing_mm: tuple[float, ...]
     shape: tuple[int, ...]
     scores: Mapping[str, Mapping[str, MaskFacts]]
+    run: Mapping[str, Any] = field(default_factory=dict)
+    stamps: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     @staticmethod
     def file_of(records: Path, case: str) -> Path:
@@ -54,7 +59,7 @@ class CaseRecord:
             subset: {region: facts.to_json() for region, facts in by_region.items()}
             for subset, by_region in self.scores.items()
         }
-        own = {field.name: getattr(self, field.name) for field in fields(self)}
+        own = {each.name: getattr(self, each.name) for each in fields(self)}
         file = self.file_of(records, self.case)
         write_json(file, {**own, "spacing_mm": list(self.spacing_mm), "shape": list(self.shape), "scores": scores})
         return file
@@ -67,7 +72,7 @@ class CaseRecord:
             BenchmarkError: if it is missing or damaged.
         """
         with reading(file) as content:
-            own = {field.name: content[field.name] for field in fields(cls)}
+            own = {each.name: content[each.name] for each in fields(cls)}
             own["spacing_mm"], own["shape"] = tuple(content["spacing_mm"]), tuple(content["shape"])
             own["scores"] = {
                 subset: {region: MaskFacts.from_json(facts) for region, facts in by_region.items()}

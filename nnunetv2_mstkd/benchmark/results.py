@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnunetv2_mstkd.benchmark.benchmark_facts import BenchmarkFacts
+from nnunetv2_mstkd.benchmark.identity import changes
 from nnunetv2_mstkd.benchmark.record import CaseRecord, case_files
 from nnunetv2_mstkd.benchmark.training_facts import TrainingFacts, training_files
 from nnunetv2_mstkd.errors import BenchmarkError
@@ -69,8 +70,10 @@ class Results:
         subsets: names of those that any model was scored on, in canonical order.
         repeats: their numbers, ascending.
         records: every case of every training, in the order of the models.
-        facts: MaskFacts or None, (models, repeats, subsets, regions, cases). The folds of a repeat are pooled: each
-            case was predicted by the training that had not seen it.
+        facts: MaskFacts or None, (models, repeats, subsets, regions, cases). The folds of a repeat are pooled; with
+            validation folds each case was predicted by the training that had not seen it.
+        passed_over: files of records that are none of these results: of other weights or plans than training.json
+            tells of, or of cases that are no longer to be predicted.
     """
 
     folder: Path
@@ -81,6 +84,7 @@ class Results:
     repeats: tuple[int, ...]
     records: tuple[Scored, ...] = field(repr=False)
     facts: NDArray[np.object_] = field(repr=False)
+    passed_over: tuple[Path, ...] = ()
 
     @property
     def modalities(self) -> Modalities:
@@ -115,13 +119,18 @@ def read_results(folder: Path) -> Results:
         BenchmarkError: if it holds no finished case, a file is damaged, or two records are of the same prediction.
     """
     benchmark = BenchmarkFacts.read(folder)
-    scored = [
-        Scored(training, CaseRecord.read(file), records)
-        for training, records in ((TrainingFacts.read(file), file.parent) for file in training_files(folder))
-        for file in case_files(records)
-    ]
+    scored: list[Scored] = []
+    passed_over: list[Path] = []
+    for training, records in ((TrainingFacts.read(file), file.parent) for file in training_files(folder)):
+        for file in case_files(records):
+            record = CaseRecord.read(file)
+            if record.case in training.cases and not changes(record.identity, training.identity):
+                scored.append(Scored(training, record, records))
+            else:
+                passed_over.append(file)
     if not scored:
-        raise BenchmarkError(f"{folder} holds no finished case: run mstkd benchmark -o {folder} first")
+        outdated = f" but {len(passed_over)} of other models or cases" if passed_over else ""
+        raise BenchmarkError(f"{folder} holds no finished case{outdated}: run mstkd benchmark -o {folder} first")
     models = _models([each.training for each in scored])
     order = {model.title: i for i, model in enumerate(models)}
     scored.sort(key=lambda each: order[each.training.title])
@@ -130,7 +139,8 @@ def read_results(folder: Path) -> Results:
     cases = tuple(sorted({each.record.case for each in scored}))
     repeats = tuple(sorted({each.training.repeat for each in scored}))
     axes = [tuple(order), repeats, subsets, tuple(region.name for region in benchmark.regions), cases]
-    return Results(folder, benchmark, models, cases, subsets, repeats, tuple(scored), _array(scored, axes))
+    facts = _array(scored, axes)
+    return Results(folder, benchmark, models, cases, subsets, repeats, tuple(scored), facts, tuple(passed_over))
 
 
 def nanmean(values: NDArray[np.float64], axis: int | tuple[int, ...]) -> NDArray[np.float64]:

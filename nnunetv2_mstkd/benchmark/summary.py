@@ -1,16 +1,17 @@
 """The summary of a benchmark: every number of the report (L2)."""
 
+from collections import Counter
 from typing import Any
 
 from nnunetv2_mstkd.benchmark.baseline import choose_baseline, scored_subsets
 from nnunetv2_mstkd.benchmark.cells import averages, cells
-from nnunetv2_mstkd.benchmark.comparisons import comparisons
+from nnunetv2_mstkd.benchmark.comparisons import comparisons, is_single
 from nnunetv2_mstkd.benchmark.contributions import contributions
 from nnunetv2_mstkd.benchmark.emptiness import Emptiness, empties
 from nnunetv2_mstkd.benchmark.headline import headline
 from nnunetv2_mstkd.benchmark.how_run import how_run
 from nnunetv2_mstkd.benchmark.ranking import ranks
-from nnunetv2_mstkd.benchmark.report.options import ReportOptions
+from nnunetv2_mstkd.benchmark.report_options import ReportOptions
 from nnunetv2_mstkd.benchmark.results import ModelFacts, Results, nanmean
 from nnunetv2_mstkd.benchmark.small_sample import small_sample
 from nnunetv2_mstkd.errors import BenchmarkError
@@ -38,7 +39,6 @@ def summarise(results: Results, options: ReportOptions) -> dict[str, Any]:
     policy, baseline = find_policy(options.policy).name, choose_baseline(results, options.baseline)
     emptiness = Emptiness.of(results)
     metrics = {name: _metric(results, name, policy, baseline, emptiness) for name in metric_names(results, options)}
-    family = _family(metrics["dice"]["comparisons"])
     summary = {
         "format": FORMAT,
         "dataset": results.benchmark.dataset,
@@ -55,11 +55,11 @@ def summarise(results: Results, options: ReportOptions) -> dict[str, Any]:
         "models": [_model(results, model) for model in results.models],
         "metrics": metrics,
         "empties": empties(results, emptiness),
-        "small_sample": small_sample(len(results.cases), family, ALPHA),
-        "tests": _tests(family),
+        "small_sample": small_sample(metrics, ALPHA),
+        "tests": _tests(_family(metrics["dice"]["comparisons"])),
         "how_run": how_run(results),
     }
-    return {**summary, "headline": headline(summary)}
+    return {**summary, "headline": headline(results, summary)}
 
 
 def metric_names(results: Results, options: ReportOptions) -> list[str]:
@@ -89,7 +89,7 @@ def _metric(results: Results, name: str, policy: str, baseline: str, emptiness: 
         "averages": averages(results, by_repeat),
         "comparisons": comparisons(results, values, baseline, higher_is_better=higher_is_better),
         "ranks": ranks(results, values, higher_is_better=higher_is_better),
-        "shapley": contributions(results, values, name),
+        "shapley": contributions(results, values, name, policy),
     }
 
 
@@ -110,10 +110,7 @@ def _model(results: Results, model: ModelFacts) -> dict[str, Any]:
 
 def _family(rows: list[dict[str, Any]]) -> int:
     """Return how many comparisons the largest family has."""
-    counts: dict[str, int] = {}
-    for row in rows:
-        counts[row["model"]] = counts.get(row["model"], 0) + (row["holm_p"] is not None)
-    return max(counts.values(), default=0)
+    return max(Counter(row["model"] for row in rows if is_single(row)).values(), default=0)
 
 
 def _tests(family: int) -> dict[str, Any]:
@@ -122,9 +119,9 @@ def _tests(family: int) -> dict[str, Any]:
         "method": (
             "Unit: the patient, with the mean over the repeats; out-of-fold predictions of all folds together. "
             "Wilcoxon signed-rank test, two-sided, zeros ranked and dropped (Pratt), "
-            f"exact up to {EXACT_UP_TO} pairs, else the normal approximation; Holm's correction over the subsets and "
-            "regions of each metric and model, means over them not included; BCa bootstrap intervals of means, "
-            "patients resampled."
+            f"exact up to {EXACT_UP_TO} pairs with a difference, else the normal approximation; Holm's correction over "
+            "the subsets and regions of each metric and model, means over them not included; in the headline over the "
+            "models, for the best of them is chosen. BCa bootstrap intervals of means, patients resampled."
         ),
         "alpha": ALPHA,
         "confidence": CONFIDENCE,

@@ -4,10 +4,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from nnunetv2_mstkd.benchmark.best import best_of
 from nnunetv2_mstkd.benchmark.cells import ALL
 from nnunetv2_mstkd.evaluation.metrics import METRICS
 
 NOTHING = "\N{EN DASH}"  # an empty cell, as in papers
+_DIGITS = 1  # of mm, and of percent
 Row = Mapping[str, Any]
 
 
@@ -18,14 +20,16 @@ class Marks:
     Args:
         escape: makes a user's text harmless.
         bold: of the best value.
-        dagger: of a difference that stands after Holm's correction.
+        better: of a difference that stands after Holm's correction, where the model is better than the baseline.
+        worse: likewise, where it is worse.
         plus_minus: signs of numbers: takes "+1.0" or "-1.0".
         delta: stands before the name of the baseline.
     """
 
     escape: Callable[[str], str]
     bold: Callable[[str], str]
-    dagger: str
+    better: str
+    worse: str
     plus_minus: Callable[[str], str]
     delta: str
 
@@ -76,13 +80,14 @@ def caption(summary: Mapping[str, Any], metric: str, region: str, marks: Marks) 
     ]
     if len(summary["models"]) > 1:
         sentences.append(
-            f"Bold: the best as shown. Differences to {summary['baseline']} are paired by patient; DAGGER marks "
-            f"p < {alpha} (Wilcoxon signed-rank, Holm over the subsets and regions of this metric), and the average, "
-            "which is not tested, has its 95 % bootstrap interval."
+            f"Bold: the best as shown. Differences to {summary['baseline']} are paired by patient; † marks what is "
+            f"better and ‡ what is worse than it with p < {alpha} (Wilcoxon signed-rank, Holm over the subsets and "
+            "regions of this metric), by the ranks of the differences, which can disagree with their mean. The average "
+            "is no part of these tests and has its 95 % bootstrap interval."
         )
     if summary["small_sample"]:
         sentences.append(summary["small_sample"])
-    return marks.escape(" ".join(sentences)).replace("DAGGER", marks.dagger)
+    return marks.escape(" ".join(sentences)).replace("†", marks.better).replace("‡", marks.worse)
 
 
 def _means(summary: Row, content: Row, model: str, region: str) -> list[float | None]:
@@ -115,20 +120,18 @@ def _differences(summary: Row, content: Row, metric: str, model: str, region: st
 def _difference(row: Row | None, metric: str, alpha: float, marks: Marks) -> str:
     if row is None:
         return NOTHING
-    is_marked = row["holm_p"] is not None and row["holm_p"] < alpha
-    return marks.plus_minus(_number(row["mean_difference"], metric, "+")) + (marks.dagger if is_marked else "")
+    mark = ""
+    if row["holm_p"] is not None and row["holm_p"] < alpha:
+        mark = marks.better if row["rank_biserial"] > 0 else marks.worse
+    return marks.plus_minus(_number(row["mean_difference"], metric, "+")) + mark
 
 
 def _best(summary: Row, metric: str, region: str) -> list[set[str]]:
-    """Return the models with the best mean of each column, as far as the shown digits tell; none for one model."""
+    """Return the models with the best mean of each column."""
     titles = [entry["title"] for entry in summary["models"]]
     columns = zip(*(_means(summary, summary["metrics"][metric], title, region) for title in titles), strict=True)
-    found: list[set[str]] = []
-    for column in columns:
-        shown = {t: round(v * _factor(metric), 1) for t, v in zip(titles, column, strict=True) if v is not None}
-        best = (max if METRICS[metric].higher_is_better else min)(shown.values(), default=None)
-        found.append({title for title, value in shown.items() if value == best} if len(shown) > 1 else set())
-    return found
+    higher, digits = bool(METRICS[metric].higher_is_better), _DIGITS if METRICS[metric].unit else _DIGITS + 2
+    return [best_of(dict(zip(titles, of, strict=True)), higher_is_better=higher, digits=digits) for of in columns]
 
 
 def _is_of(row: Row, model: str, region: str) -> bool:
@@ -140,4 +143,4 @@ def _factor(metric: str) -> int:
 
 
 def _number(value: float | None, metric: str, sign: str = "-") -> str:
-    return NOTHING if value is None else f"{value * _factor(metric):{sign}.1f}"
+    return NOTHING if value is None else f"{value * _factor(metric):{sign}.{_DIGITS}f}"

@@ -29,8 +29,15 @@ def _escape_latex(text: str) -> str:
 
 
 _MINUS = "\N{MINUS SIGN}"
-MARKDOWN = Marks(_escape_markdown, lambda t: f"**{t}**", "†", lambda number: number.replace("-", _MINUS), _MINUS)
-LATEX = Marks(_escape_latex, lambda t: rf"\textbf{{{t}}}", r"$^{\dagger}$", lambda number: f"${number}$", "$-$")
+MARKDOWN = Marks(_escape_markdown, lambda t: f"**{t}**", "†", "‡", lambda number: number.replace("-", _MINUS), _MINUS)
+LATEX = Marks(
+    _escape_latex,
+    lambda t: rf"\textbf{{{t}}}",
+    r"$^{\dagger}$",
+    r"$^{\ddagger}$",
+    lambda number: f"${number}$",
+    "$-$",
+)
 
 
 def markdown_table(summary: Mapping[str, Any], metric: str, region: str) -> str:

@@ -13,6 +13,9 @@ TRAINING_FILE = "training.json"
 RECORDS = "records"  # folders of a benchmark folder
 PREDICTIONS = "predictions"
 
+# what scores depend on, of a training; each record repeats it
+_IDENTITY = ("weights_sha256", "plans_sha256", "dataset_json_sha256")
+
 _SLUG_LENGTH = 120  # with the hash well below the 255 bytes that a name may have
 
 
@@ -45,12 +48,14 @@ class TrainingFacts:
         checkpoint: name of the checkpoint files.
         weights_sha256: of the checkpoint files, by fold.
         plans_sha256: of plans.json.
+        dataset_json_sha256: of dataset.json.
         trained_for_missing_modalities: whether it was.
         needs: subset that a dedicated model was trained for; None for any other model.
         parameters: of the network.
         inference: how it is applied: device, engine, step_size, mirroring, subsets_per_forward.
         versions: of the packages.
         hardware: what it ran on.
+        cases: names of all that it is to predict; what lies in its folder beyond them is of an earlier plan.
     """
 
     title: str
@@ -64,20 +69,35 @@ class TrainingFacts:
     checkpoint: str
     weights_sha256: Mapping[str, str]
     plans_sha256: str
+    dataset_json_sha256: str
     trained_for_missing_modalities: bool
     needs: str | None
     parameters: int
     inference: Mapping[str, Any]
     versions: Mapping[str, str]
     hardware: Mapping[str, Any]
+    cases: tuple[str, ...]
 
     @property
     def place(self) -> Path:
         """Where its records and predictions lie, below `records` and `predictions`.
 
-        Two model folders of one name that share title, repeat and folds have one place: they need two titles.
+        It depends on the model alone, so that titles can change: on the name of its folder, on a hash of where that is
+        and of which checkpoint it is, and on the folds.
         """
-        return Path(slug(self.title), slug(Path(self.folder).name), f"repeat_{self.repeat}", self.fold_name)
+        digest = hashlib.sha256(f"{self.folder}\n{self.checkpoint}".encode()).hexdigest()[:8]
+        return Path(f"{slug(Path(self.folder).name)}_{digest}", self.fold_name)
+
+    @property
+    def name(self) -> str:
+        """The training in a few words: "MST-KD fold 0", "MST-KD repeat 1 folds 0 1"."""
+        repeat = f" repeat {self.repeat}" if self.repeat else ""
+        return f"{self.title}{repeat} fold{'s' if len(self.folds) > 1 else ''} {' '.join(self.folds)}"
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What scores depend on, of a training; each record repeats it."""
+        return {key: getattr(self, key) for key in _IDENTITY}
 
     @property
     def fold_name(self) -> str:
@@ -90,7 +110,9 @@ class TrainingFacts:
 
     def write(self, folder: Path) -> None:
         """Write training.json in the folder of a benchmark."""
-        write_json(self.records(folder) / TRAINING_FILE, {**asdict(self), "folds": list(self.folds)})
+        write_json(
+            self.records(folder) / TRAINING_FILE, {**asdict(self), "folds": list(self.folds), "cases": list(self.cases)}
+        )
 
     @classmethod
     def read(cls, file: Path) -> "TrainingFacts":
@@ -101,9 +123,9 @@ class TrainingFacts:
         """
         with reading(file) as content:
             own = {field.name: content[field.name] for field in fields(cls)}
-            return cls(**{**own, "folds": tuple(content["folds"])})
+            return cls(**{**own, "folds": tuple(content["folds"]), "cases": tuple(content["cases"])})
 
 
 def training_files(folder: Path) -> list[Path]:
     """Return every training.json of a benchmark folder, sorted."""
-    return sorted((folder / RECORDS).glob(f"*/*/*/*/{TRAINING_FILE}"))
+    return sorted((folder / RECORDS).glob(f"*/*/{TRAINING_FILE}"))

@@ -3,17 +3,16 @@
 import argparse
 import contextlib
 import os
-import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from nnunetv2_mstkd.cli.dry_run import commands
+from nnunetv2_mstkd.cli.interruption import interrupted_by_signals
 from nnunetv2_mstkd.cli.number import positive, step_size, whole_number
-from nnunetv2_mstkd.cli.report import add_report_options, write
+from nnunetv2_mstkd.cli.report import add_report_options, report_options, write
 
 if TYPE_CHECKING:
     from nnunetv2_mstkd.cases.problem import Problem
@@ -105,28 +104,12 @@ def run(args: argparse.Namespace) -> int:
     _require_consistent(args)
     say = partial(print, file=sys.stdout, flush=True)
     try:
-        with _interrupted_by_signals():
+        with interrupted_by_signals():
             _run(args, say)
     except KeyboardInterrupt:
         print("\nInterrupted. Finished cases are whole. To go on, run the same command", file=sys.stderr)
         return 1
     return 0
-
-
-@contextlib.contextmanager
-def _interrupted_by_signals() -> Iterator[None]:
-    """Let a scheduler and a closed terminal do what Ctrl-C does."""
-    names = ("SIGTERM", "SIGHUP") if threading.current_thread() is threading.main_thread() else ()
-    before = {name: signal.signal(getattr(signal, name), _interrupt) for name in names if hasattr(signal, name)}
-    try:
-        yield
-    finally:
-        for name, handler in before.items():
-            signal.signal(getattr(signal, name), handler)
-
-
-def _interrupt(*_: object) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 def _require_consistent(args: argparse.Namespace) -> None:
@@ -141,6 +124,8 @@ def _require_consistent(args: argparse.Namespace) -> None:
         args.usage_error(f"--part must be 0 to {(args.parts or 1) - 1}, below --parts; given: {args.part}")
     if args.parts is not None and args.part is None and not args.dry_run:
         args.usage_error("--parts cuts the work: say with --part which of the parts this is")
+    if args.no_report and (idle := [text for text in report_options(args) if text.startswith("--")]):
+        args.usage_error(f"{', '.join(idle)} would do nothing with --no-report: give it to mstkd report")
 
 
 def _run(args: argparse.Namespace, say: Say) -> None:
@@ -148,15 +133,24 @@ def _run(args: argparse.Namespace, say: Say) -> None:
 
     with open(os.devnull, "w", encoding="utf-8") as sink, contextlib.redirect_stdout(sink):  # what nnU-Net prints
         failures = _benchmark(args, say)
-    if not (args.dry_run or args.no_report):
-        _report(args, say)
+    try:
+        if not (args.dry_run or args.no_report):
+            _report(args, say)
+    except Exception as error:
+        if not failures:
+            raise
+        raise BenchmarkRunError(f"{_told(failures)}\nThere is no report, either: {error}") from error
     if failures:
-        listed = "\n".join(f"  {failure}" for failure in failures[:MAX_LISTED])
-        more = f"\n  and {len(failures) - MAX_LISTED} more" if len(failures) > MAX_LISTED else ""
-        raise BenchmarkRunError(
-            f"{len(failures)} case{'s' if len(failures) > 1 else ''} could not be scored; the others are:\n{listed}"
-            f"{more}\nMend them, and run the same command: it scores what is missing"
-        )
+        raise BenchmarkRunError(_told(failures))
+
+
+def _told(failures: "Sequence[Problem]") -> str:
+    listed = "\n".join(f"  {failure}" for failure in failures[:MAX_LISTED])
+    more = f"\n  and {len(failures) - MAX_LISTED} more" if len(failures) > MAX_LISTED else ""
+    return (
+        f"{len(failures)} case{'s' if len(failures) > 1 else ''} could not be scored; the others are:\n{listed}{more}\n"
+        f"Mend them, and run the same command: it scores what is missing"
+    )
 
 
 def _benchmark(args: argparse.Namespace, say: Say) -> "list[Problem]":

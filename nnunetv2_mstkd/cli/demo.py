@@ -3,11 +3,12 @@
 import argparse
 import contextlib
 import shlex
-import signal
 import sys
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
+
+from nnunetv2_mstkd.cli.interruption import interrupted_by_signals
 
 if TYPE_CHECKING:
     from nnunetv2_mstkd.demo.recipe import Recipe
@@ -33,11 +34,9 @@ def run(args: argparse.Namespace) -> int:
     """Run what is not done yet; a second call goes on where the first one stopped."""
     from nnunetv2_mstkd.demo.recipe import FULL, QUICK
 
-    for name in ("SIGTERM", "SIGHUP"):  # a scheduler, a closed terminal: end as with Ctrl-C, commands included
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), _interrupt)
     try:
-        _run(args.folder.resolve(), QUICK if args.quick else FULL, args.device)
+        with interrupted_by_signals():
+            _run(args.folder.resolve(), QUICK if args.quick else FULL, args.device)
     except KeyboardInterrupt:
         options = (*(["--quick"] if args.quick else []), *(["--device", args.device] if args.device != "auto" else []))
         again = shlex.join(["mstkd", "demo", str(args.folder), *options])
@@ -82,7 +81,3 @@ def _available_device() -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def _interrupt(_signal: int, _frame: object) -> NoReturn:
-    raise KeyboardInterrupt

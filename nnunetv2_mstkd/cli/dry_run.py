@@ -68,7 +68,7 @@ def _typed(args: argparse.Namespace, plan: "Plan") -> list[str]:
     for option, default in _DEFAULTS.items():
         value = getattr(args, option.lstrip("-").replace("-", "_"))
         if value != default:
-            typed += [option] if value is True else [option, f"{value:g}" if isinstance(value, float) else str(value)]
+            typed += [option] if value is True else [option, str(value)]
     return typed
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nnunetv2_mstkd.benchmark.report.options import ReportOptions
+    from nnunetv2_mstkd.benchmark.report_options import ReportOptions
+    from nnunetv2_mstkd.benchmark.results import Results
 
 # as in evaluation.empty_policy and benchmark.published, which --help need not load
 POLICIES = ("brats", "nan", "released", "acn")
@@ -31,6 +32,7 @@ def add_report_options(group: "argparse._ActionsContainer") -> None:
         help="the larger of two directed percentiles, or one over both sets of distances (default: %(default)s)",
     )
     group.add_argument("--published", choices=PUBLISHED, help="show the published values of a data set as well")
+    group.add_argument("--no-viewer", action="store_true", help="leave images of patients out of the page")
     group.add_argument(
         "--write-confidence",
         action="store_true",
@@ -43,7 +45,8 @@ def report_options(args: argparse.Namespace) -> list[str]:
     given = (("--baseline", None), ("--policy", "brats"), ("--hd95", "max"), ("--published", None))
     values = [(option, getattr(args, option.removeprefix("--")), default) for option, default in given]
     typed = [text for option, value, default in values if value != default for text in (option, value)]
-    return [*typed, *(["--write-confidence"] if args.write_confidence else [])]
+    flags = (("--no-viewer", args.no_viewer), ("--write-confidence", args.write_confidence))
+    return [*typed, *(flag for flag, is_given in flags if is_given)]
 
 
 def run(args: argparse.Namespace) -> int:
@@ -55,21 +58,35 @@ def run(args: argparse.Namespace) -> int:
 def write(folder: Path, args: argparse.Namespace) -> None:
     """Write what the options ask for."""
     from nnunetv2_mstkd.benchmark.report.write import write_report
+    from nnunetv2_mstkd.benchmark.results import read_results
 
+    results = read_results(folder)
+    if results.passed_over:
+        count = len(results.passed_over)
+        print(
+            f"{count} record{'s' if count != 1 else ''} left out, of other weights or plans or of cases that are no "
+            f"longer to be predicted, such as {results.passed_over[0]}",
+            flush=True,
+        )
     if args.write_confidence:
-        _write_confidence(folder, args.policy)
+        _write_confidence(results, args.policy)
     print(f"report: {write_report(folder, _options(args))}", flush=True)
 
 
 def _options(args: argparse.Namespace) -> "ReportOptions":
-    from nnunetv2_mstkd.benchmark.report.options import ReportOptions
+    from nnunetv2_mstkd.benchmark.report_options import ReportOptions
 
-    return ReportOptions(baseline=args.baseline, policy=args.policy, hd95=args.hd95, published=args.published)
+    return ReportOptions(
+        baseline=args.baseline,
+        policy=args.policy,
+        hd95=args.hd95,
+        published=args.published,
+        viewer=not args.no_viewer,
+    )
 
 
-def _write_confidence(folder: Path, policy: str) -> None:
+def _write_confidence(results: "Results", policy: str) -> None:
     from nnunetv2_mstkd.benchmark.confidence import write_confidence
-    from nnunetv2_mstkd.benchmark.results import read_results
 
-    for file in write_confidence(read_results(folder), policy):
+    for file in write_confidence(results, policy):
         print(f"wrote {file}", flush=True)

@@ -1,19 +1,17 @@
-"""The whole demonstration: commands, table and picture (L2)."""
+"""The whole demonstration: commands, and what came out (L2)."""
 
+import json
 import shlex
 import time
 
-from nnunetv2_mstkd.demo.dice import read_scores
 from nnunetv2_mstkd.demo.folder import RECORD, DemoFolder
-from nnunetv2_mstkd.demo.picture import draw_picture
 from nnunetv2_mstkd.demo.progress import Display, clock
 from nnunetv2_mstkd.demo.recipe import Recipe
 from nnunetv2_mstkd.demo.record import Record
 from nnunetv2_mstkd.demo.runner import Runner
-from nnunetv2_mstkd.demo.steps import steps_of
-from nnunetv2_mstkd.demo.table import csv_table, markdown_table
+from nnunetv2_mstkd.demo.steps import report_of, steps_of
 
-TABLE, CSV, PICTURE = "dice.md", "dice.csv", "demo.png"
+SUMMARY = "summary.json"
 
 
 def demonstrate(folder: DemoFolder, recipe: Recipe, device: str, processes: int) -> None:
@@ -35,7 +33,7 @@ def demonstrate(folder: DemoFolder, recipe: Recipe, device: str, processes: int)
     for name, value in environment.items():
         display.say(f"$ export {name}={shlex.quote(value)}")
     Runner(folder.root, environment, record, display).run(steps_of(recipe, folder, device, processes))
-    _show_results(folder, recipe, display)
+    _show_results(folder, display)
     display.say(f"Took {clock(time.monotonic() - started)}; the commands alone: {clock(record.seconds)}")
 
 
@@ -49,11 +47,9 @@ def environment_of(folder: DemoFolder, processes: int) -> dict[str, str]:
     }
 
 
-def _show_results(folder: DemoFolder, recipe: Recipe, display: Display) -> None:
-    scores = read_scores(folder, recipe)
-    table = markdown_table(scores, recipe)
-    (folder.root / TABLE).write_text(table, encoding="utf-8")
-    (folder.root / CSV).write_text(csv_table(scores), encoding="utf-8")
-    draw_picture(folder, recipe, scores, folder.root / PICTURE)
-    display.say(f"\n{table}")
-    display.say(f"Picture: {folder.root / PICTURE}; table: {folder.root / TABLE}, {CSV}")
+def _show_results(folder: DemoFolder, display: Display) -> None:
+    report = report_of(folder)
+    summary = json.loads((report.parent / SUMMARY).read_text(encoding="utf-8"))
+    display.say(f"\n{summary['headline']['text']}\n")
+    display.say(f"Report, which any browser opens: {report}")
+    display.say(f"Predictions with sequences missing: {folder.root / folder.predictions}")

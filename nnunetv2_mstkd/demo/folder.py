@@ -5,7 +5,6 @@ from pathlib import Path
 
 from nnunetv2_mstkd.demo.recipe import Model, Recipe
 from nnunetv2_mstkd.errors import DemoError
-from nnunetv2_mstkd.modalities import ModalitySubset
 
 DATASET_ID = "901"
 DATASET = f"Dataset{DATASET_ID}_Simulated"
@@ -26,7 +25,10 @@ class DemoFolder:
 
     raw = Path("raw", DATASET)
     preprocessed = Path("preprocessed", DATASET)
-    inputs = Path("inputs")
+    test_images = raw / "imagesTs"
+    test_labels = raw / "labelsTs"
+    predictions = Path("predictions")
+    benchmark = Path("benchmark")
 
     def open(self) -> None:
         """Make the folder, or check that it may be used, and mark it as ours.
@@ -46,12 +48,3 @@ class DemoFolder:
     def model(self, recipe: Recipe, model: Model) -> Path:
         """Return the model folder that nnU-Net makes."""
         return Path("results", DATASET, f"{recipe.trainer_name(model)}__{PLANS}__{CONFIGURATION}")
-
-    def test_images(self, model: Model, subset: ModalitySubset) -> Path:
-        """Return the folder that a model gets as input."""
-        complete = model.reads_mask or len(subset) == len(subset.modalities)
-        return self.raw / "imagesTs" if complete else self.inputs / str(subset)
-
-    def prediction(self, recipe: Recipe, model: Model, subset: ModalitySubset) -> Path:
-        """Return the folder that a model writes its segmentations to."""
-        return Path("predictions", recipe.trainer_name(model), str(subset))

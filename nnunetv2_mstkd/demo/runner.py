@@ -1,6 +1,7 @@
 """Runs the steps one after the other, and none twice (L2)."""
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -59,7 +60,7 @@ class Runner:
         arguments = step.arguments(self._root, continues=continues)
         if step.comment:
             self._display.say(f"# {step.comment}")
-        self._display.say(f"$ {step.typed(arguments)}")
+        self._display.say(f"$ {shlex.join(arguments)}")
         started = time.monotonic()
         returncode = self._call(step, arguments, title)
         if returncode != 0:
@@ -84,7 +85,7 @@ class Runner:
             process = subprocess.Popen(
                 command,
                 cwd=self._root,
-                env={**environment, **step.environment},
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

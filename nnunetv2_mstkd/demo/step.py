@@ -1,8 +1,6 @@
 """One command of the demonstration, as data (L2)."""
 
-import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,6 @@ class Step:
         command: as one types it.
         produces: what it makes: removed before the step is done anew.
         needs: names of the steps whose results it uses.
-        environment: variables that it gets besides those of all steps.
         tuning: further arguments that change nothing in the result, such as numbers of processes.
         checkpoints: if one of these is there, an interrupted command is continued, with --c.
         epochs: of a training, to show its progress; 0: no training.
@@ -27,7 +24,6 @@ class Step:
     command: tuple[str, ...]
     produces: tuple[Path, ...] = ()
     needs: tuple[str, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
     tuning: tuple[str, ...] = ()
     checkpoints: tuple[Path, ...] = ()
     epochs: int = 0
@@ -36,7 +32,7 @@ class Step:
     @property
     def identity(self) -> dict[str, Any]:
         """What makes two steps of one name equal: a difference means that the step has to be done anew."""
-        return {"command": list(self.command), "environment": dict(self.environment)}
+        return {"command": list(self.command)}
 
     def arguments(self, root: Path, *, continues: bool) -> tuple[str, ...]:
         """Return the whole command line.
@@ -47,8 +43,3 @@ class Step:
         """
         has_checkpoint = continues and any((root / file).is_file() for file in self.checkpoints)
         return (*self.command, *self.tuning, *(("--c",) if has_checkpoint else ()))
-
-    def typed(self, arguments: tuple[str, ...]) -> str:
-        """Return the command line as one would type it, with its own variables before it."""
-        variables = [f"{name}={shlex.quote(value)}" for name, value in self.environment.items()]
-        return " ".join([*variables, shlex.join(arguments)])

@@ -1,18 +1,13 @@
-"""The demonstration's commands, from the cohort to the Dice values (L2)."""
+"""The demonstration's commands, from the cohort to the report (L2)."""
 
-from collections.abc import Iterator
-from dataclasses import replace
+from pathlib import Path
 
 from nnunetv2_mstkd.demo.folder import CONFIGURATION, DATASET_ID, PLANS, DemoFolder
 from nnunetv2_mstkd.demo.recipe import Model, Recipe
 from nnunetv2_mstkd.demo.step import Step
-from nnunetv2_mstkd.modalities import ModalitySubset
 
-COHORT, PLAN = "cohort", "plan_and_preprocess"
+COHORT, PLAN, PREDICT, BENCHMARK = "cohort", "plan_and_preprocess", "predict", "benchmark"
 FOLD = "0"
-ZERO_FILL_COMMENT = (
-    "nnU-Net's own trainer does not read MSTKD_MODALITIES: it gets files full of zeros for what is absent."
-)
 
 
 def steps_of(recipe: Recipe, folder: DemoFolder, device: str, processes: int) -> list[Step]:
@@ -24,16 +19,13 @@ def steps_of(recipe: Recipe, folder: DemoFolder, device: str, processes: int) ->
         device: cpu, cuda or mps, as for nnU-Net's commands.
         processes: of planning and preprocessing.
     """
-    subsets = recipe.modality_subsets()
-    steps = [_cohort(recipe, folder), _plan(recipe, folder, processes)]
-    steps += [_train(recipe, folder, device, model) for model in recipe.models]
-    if not all(model.reads_mask for model in recipe.models):
-        fills = [_zero_fill(folder, subset) for subset in subsets if subset.absent_names]
-        steps += [replace(fill, comment=ZERO_FILL_COMMENT) for fill in fills[:1]] + fills[1:]
-    for model in recipe.models:
-        for subset in subsets:
-            steps += _predict_and_evaluate(recipe, folder, device, model, subset)
-    return steps
+    return [
+        _cohort(recipe, folder),
+        _plan(recipe, folder, processes),
+        *(_train(recipe, folder, device, model) for model in recipe.models),
+        _predict(recipe, folder, device),
+        _benchmark(recipe, folder, device),
+    ]
 
 
 def _cohort(recipe: Recipe, folder: DemoFolder) -> Step:
@@ -53,7 +45,7 @@ def _plan(recipe: Recipe, folder: DemoFolder, processes: int) -> Step:
 def _train(recipe: Recipe, folder: DemoFolder, device: str, model: Model) -> Step:
     trainer, fold = recipe.trainer_name(model), folder.model(recipe, model) / f"fold_{FOLD}"
     return Step(
-        name=f"train_{trainer}",
+        name=_training(recipe, model),
         command=(
             *("nnUNetv2_train", DATASET_ID, CONFIGURATION, FOLD, "-tr", trainer, "-p", PLANS),
             *("-device", device),
@@ -66,44 +58,41 @@ def _train(recipe: Recipe, folder: DemoFolder, device: str, model: Model) -> Ste
     )
 
 
-def _zero_fill(folder: DemoFolder, subset: ModalitySubset) -> Step:
-    target = folder.inputs / str(subset)
+def _predict(recipe: Recipe, folder: DemoFolder, device: str) -> Step:
+    model = recipe.models[-1]
     return Step(
-        name=f"zero_fill_{subset}",
+        name=PREDICT,
         command=(
-            *("python", "-m", "nnunetv2_mstkd.demo.zero_fill", str(folder.raw / "imagesTs"), str(target)),
-            *("--present", ",".join(subset.names)),
+            *("mstkd", "predict", "-m", str(folder.model(recipe, model)), "-f", FOLD, "-device", device),
+            *("-i", str(folder.test_images), "-o", str(folder.predictions), "--modalities", recipe.present),
         ),
-        produces=(target,),
-        needs=(COHORT,),
+        produces=(folder.predictions,),
+        needs=(_training(recipe, model),),
+        tuning=("--continue_prediction",),
+        comment=f"These patients have all sequences; --modalities leaves out all but {recipe.present}.",
     )
 
 
-def _predict_and_evaluate(
-    recipe: Recipe, folder: DemoFolder, device: str, model: Model, subset: ModalitySubset
-) -> Iterator[Step]:
-    trainer, images = recipe.trainer_name(model), folder.test_images(model, subset)
-    output = folder.prediction(recipe, model, subset)
-    predict = Step(
-        name=f"predict_{trainer}_{subset}",
+def _benchmark(recipe: Recipe, folder: DemoFolder, device: str) -> Step:
+    models = [f"{model.title}={folder.model(recipe, model)}" for model in recipe.models]
+    return Step(
+        name=BENCHMARK,
         command=(
-            *("nnUNetv2_predict", "-d", DATASET_ID, "-c", CONFIGURATION, "-f", FOLD, "-tr", trainer, "-p", PLANS),
-            *("-device", device, "-i", str(images), "-o", str(output), "--disable_tta"),
+            *("mstkd", "benchmark", "-i", str(folder.test_images), "-l", str(folder.test_labels), "-m", *models),
+            *("-f", FOLD, "-o", str(folder.benchmark), "--baseline", recipe.models[0].title),
+            *("-device", device, "--disable_tta"),
         ),
-        produces=(output,),
-        needs=(f"train_{trainer}", *((f"zero_fill_{subset}",) if images.parent == folder.inputs else ())),
-        environment={"MSTKD_MODALITIES": ",".join(subset.names)} if model.reads_mask and subset.absent_names else {},
-        tuning=("-npp", "0", "-nps", "0"),  # in one process: for a few small cases, starting others takes longer
+        produces=(folder.benchmark,),
+        needs=tuple(_training(recipe, model) for model in recipe.models),
+        comment="Every subset of the sequences, every model, every test patient:",
     )
-    evaluate = Step(
-        name=f"evaluate_{trainer}_{subset}",
-        command=(
-            *("nnUNetv2_evaluate_folder", str(folder.raw / "labelsTs"), str(output)),
-            *("-djfile", str(output / "dataset.json"), "-pfile", str(output / "plans.json")),
-        ),
-        produces=(output / "summary.json",),
-        needs=(predict.name,),
-        tuning=("-np", "1"),
-    )
-    yield predict
-    yield evaluate
+
+
+def _training(recipe: Recipe, model: Model) -> str:
+    """Return the name of a model's training step."""
+    return f"train_{recipe.trainer_name(model)}"
+
+
+def report_of(folder: DemoFolder) -> Path:
+    """Return the report that the last step writes."""
+    return folder.root / folder.benchmark / "report" / "report.html"

@@ -55,6 +55,11 @@ class LesionFacts:
         count = len(scored) + self.false_positives
         return (sum(scored) + self.false_positives * false_positive) / count if count else float("nan")
 
+    def without_prediction(self) -> "LesionFacts":
+        """Return the facts of the same lesions, all of them missed, and nothing else found."""
+        count = len(self.volumes_mm3)
+        return LesionFacts(self.volumes_mm3, (0.0,) * count, (None,) * count, false_positives=0)
+
     def to_json(self) -> dict[str, Any]:
         """Return what `from_json` reads."""
         return asdict(self)

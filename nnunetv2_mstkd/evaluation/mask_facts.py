@@ -1,7 +1,7 @@
 """What was measured of one pair of masks, before any policy (L1')."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from nnunetv2_mstkd.errors import EvaluationError
@@ -57,6 +57,19 @@ class MaskFacts:
     def volume_prediction_ml(self) -> float:
         """Volume of the prediction in ml."""
         return self.voxels_prediction * self.voxel_ml
+
+    def without_prediction(self) -> "MaskFacts":
+        """Return the facts of the same reference and a prediction that is empty."""
+        return replace(
+            self,
+            voxels_prediction=0,
+            voxels_both=0,
+            hd95_reference_mm=None,
+            hd95_prediction_mm=None,
+            hd95_pooled_mm=None,
+            nsd=None,
+            lesions=None if self.lesions is None else self.lesions.without_prediction(),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return what `from_json` reads; without the entry `lesions` where there is none."""

@@ -14,7 +14,8 @@ def case_ranks(values: ArrayLike, *, higher_is_better: bool) -> NDArray[np.float
     Returns:
         float, of the same shape; NaN for all models where one of them has no value.
 
-    Source: the ranking of the BraTS challenges (Bakas et al. 2018). Differs in: nothing.
+    Source: the ranking of the BraTS challenges (Bakas et al. 2018). Differs in: BraTS
+    ranks Dice and HD95 together, this over one metric at a time.
 
     Example:
         >>> case_ranks([[0.9], [0.5], [0.9]], higher_is_better=True)[:, 0].tolist()

@@ -9,7 +9,6 @@ from typing import Any, TypeAlias
 import numpy as np
 import SimpleITK
 import torch
-from nnunetv2.inference.export_prediction import convert_predicted_logits_to_segmentation_with_correct_shape
 from nnunetv2.utilities.label_handling.label_handling import convert_labelmap_to_one_hot
 from numpy.typing import NDArray
 from torch import Tensor
@@ -19,6 +18,7 @@ from nnunetv2_mstkd.cases.geometry import Geometry
 from nnunetv2_mstkd.cases.image_check import CaseCheck, check_case
 from nnunetv2_mstkd.cases.problem import Problem
 from nnunetv2_mstkd.errors import CaseError, ModalityError, SettingsError
+from nnunetv2_mstkd.inference.around_network import labels_of, preprocess
 from nnunetv2_mstkd.inference.image_reader import Image, ImageReader, geometry_of, image_of_array, stack_channels
 from nnunetv2_mstkd.inference.model import build_predictor, load_model
 from nnunetv2_mstkd.inference.prediction import Prediction
@@ -89,7 +89,6 @@ class MissingModalityPredictor:
             self.model, self.device, step_size=step_size, mirroring=mirroring, on_device=on_device, bar=progress_bar
         )
         self._network_lock = threading.Lock()
-        self._preprocessor = self.model.configuration.preprocessor_class(verbose=False)
 
     def predict_case(
         self,
@@ -210,11 +209,7 @@ class MissingModalityPredictor:
         if previous_stage is not None:
             seg = previous_labels(previous_stage, geometry_of(image, properties), self.reader)[np.newaxis]
         plans, configuration, dataset_json = self.model.plans, self.model.configuration, self.model.dataset_json
-        data, seg, properties = self._preprocessor.run_case_npy(
-            image, seg, properties, plans, configuration, dataset_json
-        )
-        absent = [channel for channel in range(len(self.model.modalities)) if channel not in case.sources]
-        data[absent] = 0  # after the normalisation: not every scheme leaves zero where it is
+        data, seg, properties = preprocess(image, properties, case, plans, configuration, dataset_json, seg=seg)
         if previous_stage is not None:
             data = np.vstack(
                 (data, convert_labelmap_to_one_hot(seg[0], self.model.labels.foreground_labels, data.dtype))
@@ -231,16 +226,7 @@ class MissingModalityPredictor:
 
     def finish(self, prepared: PreparedCase, logits: Tensor, *, return_probabilities: bool = False) -> Prediction:
         """Turn logits into labels in the case's own geometry; thread-safe."""
-        result = convert_predicted_logits_to_segmentation_with_correct_shape(
-            logits,
-            self.model.plans,
-            self.model.configuration,
-            self.model.labels,
-            prepared.properties,
-            return_probabilities,
-            num_threads_torch=torch.get_num_threads(),
-        )
-        labels, probabilities = result if return_probabilities else (result, None)
+        labels, probabilities = labels_of(logits, self.model, prepared.properties, return_probabilities)
         used = prepared.check.case.subset(self.model.modalities)
         warnings, confidence = prepared.check.warnings, self.model.confidence(used)
         return Prediction(labels, probabilities, used, warnings, confidence, prepared.properties, self.reader)

@@ -4,7 +4,7 @@ import contextlib
 import inspect
 import io
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,14 +16,16 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from torch import nn
 
 from nnunetv2_mstkd.checksum import sha256_of
-from nnunetv2_mstkd.errors import CheckpointError, ModelFolderError, MSTKDError
+from nnunetv2_mstkd.errors import CheckpointError
 from nnunetv2_mstkd.inference.environment import refuse_variable
 from nnunetv2_mstkd.inference.model_folder import (
+    damage_told,
     find_trainer,
     fold_names,
     needed_subset,
     read_benchmark,
-    read_json,
+    read_description,
+    require_entries,
     require_one_model,
 )
 from nnunetv2_mstkd.inference.safe_checkpoint import (
@@ -34,7 +36,6 @@ from nnunetv2_mstkd.inference.safe_checkpoint import (
     WEIGHTS,
     load_checkpoint,
 )
-from nnunetv2_mstkd.inference.safe_plans import require_safe_plans
 from nnunetv2_mstkd.modalities import Modalities, ModalitySubset
 from nnunetv2_mstkd.trainers.subset_trainer import SubsetTrainer
 
@@ -129,9 +130,7 @@ def load_model(
         ModalityError: if MSTKD_MODALITIES is set, which would mask every case.
     """
     refuse_variable("mstkd predict finds what each case has; to leave something out use --modalities")
-    plans, dataset_json = (read_json(folder, name) for name in ("plans.json", "dataset.json"))
-    if not trust_checkpoint:
-        require_safe_plans(plans)
+    plans, dataset_json = read_description(folder, trust=trust_checkpoint)
     names = fold_names(folder, folds, checkpoint)
     files = [folder / f"fold_{name}" / checkpoint for name in names]
     checkpoints = [load_checkpoint(file, trust=trust_checkpoint) for file in files]
@@ -140,10 +139,10 @@ def load_model(
     configuration_name = str(checkpoints[0][INIT_ARGS][CONFIGURATION])
     trainer = find_trainer(trainer_name)
     axes = checkpoints[0].get(MIRRORING_AXES)
-    with _damage_told(folder):
+    with damage_told(folder):
         plans_manager = PlansManager(plans)
         configuration = plans_manager.get_configuration(configuration_name)
-        _require_entries(plans_manager, configuration, dataset_json)
+        require_entries(plans_manager, configuration, dataset_json)
         needs = needed_subset(trainer, plans, Modalities.from_dataset_json(dataset_json))
         network = _build_network(trainer, plans_manager, configuration, dataset_json)
     weights = [loaded[WEIGHTS] for loaded in checkpoints]
@@ -189,35 +188,6 @@ def build_predictor(
         model.mirroring_axes,
     )
     return predictor
-
-
-@contextlib.contextmanager
-def _damage_told(folder: Path) -> Iterator[None]:
-    """Raise ModelFolderError for whatever nnU-Net raises over JSON files that lack something or hold something else."""
-    try:
-        yield
-    except MSTKDError:
-        raise
-    except Exception as error:  # there are as many kinds as entries
-        raise ModelFolderError(
-            f"The plans.json or dataset.json in {folder} do not fit the model, or are damaged: "
-            f"{type(error).__name__}: {error}"
-        ) from error
-
-
-def _require_entries(plans: PlansManager, configuration: ConfigurationManager, dataset_json: dict[str, Any]) -> None:
-    """Look at what prediction uses only later, so that what is missing is told before images are read.
-
-    Raises:
-        Exception: whatever nnU-Net raises.
-    """
-    _ = plans.dataset_name, plans.plans_name
-    _ = dataset_json["file_ending"], plans.image_reader_writer_class, plans.transpose_forward, plans.transpose_backward
-    _ = configuration.patch_size, configuration.spacing, configuration.previous_stage_name
-    _ = configuration.normalization_schemes, configuration.use_mask_for_norm
-    _ = configuration.resampling_fn_data, configuration.resampling_fn_seg, configuration.resampling_fn_probabilities
-    if configuration.preprocessor_class is None:
-        raise ModelFolderError(f"nnU-Net has no preprocessor {configuration.preprocessor_name!r}, as the plans name it")
 
 
 def _build_network(

@@ -1,21 +1,24 @@
 """A model folder: which parts it has, and who trained it (L3)."""
 
+import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from nnunetv2.paths import nnUNet_results
-from nnunetv2.utilities.file_path_utilities import get_output_folder
+from nnunetv2.utilities.dataset_name_id_conversion import maybe_convert_to_dataset_name
 from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
+from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 
+from nnunetv2_mstkd.benchmark.confidence import CONFIDENCE_FILE
 from nnunetv2_mstkd.distillation.settings import settings_from_plans
-from nnunetv2_mstkd.errors import ModelFolderError
+from nnunetv2_mstkd.errors import ModelFolderError, MSTKDError
 from nnunetv2_mstkd.inference.safe_checkpoint import CONFIGURATION, INIT_ARGS, TRAINER_NAME
+from nnunetv2_mstkd.inference.safe_plans import require_safe_plans
 from nnunetv2_mstkd.modalities import Modalities, ModalitySubset
 from nnunetv2_mstkd.trainers.subset_trainer import SubsetTrainer
 
-BENCHMARK_FILE = "mstkd_benchmark.json"
 ALL_CASES = "all"  # the fold that was trained on every case
 
 
@@ -31,16 +34,69 @@ def find_model_folder(dataset: str, trainer: str, plans: str, configuration: str
     Raises:
         ModelFolderError: if nnUNet_results is not set, or there is no such dataset or folder.
     """
+    results = default_results("or name the model folder with -m")
+    folder = results / find_dataset_name(dataset) / model_name(trainer, plans, configuration)
+    require_trained(folder)
+    return folder
+
+
+def model_name(trainer: str, plans: str, configuration: str) -> str:
+    """Return what nnU-Net calls the folder of a model."""
+    return f"{trainer}__{plans}__{configuration}"
+
+
+def default_results(otherwise: str) -> Path:
+    """Return nnUNet_results.
+
+    Args:
+        otherwise: what a user can do who has none.
+
+    Raises:
+        ModelFolderError: if it is not set.
+    """
     if not nnUNet_results.is_set():
-        raise ModelFolderError("nnUNet_results is not set: export it, or name the model folder with -m")
+        raise ModelFolderError(f"nnUNet_results is not set: export it, {otherwise}")
+    return Path(nnUNet_results.get())
+
+
+def find_dataset_name(dataset: str) -> str:
+    """Return the name of a dataset of nnU-Net, given name or number.
+
+    Raises:
+        ModelFolderError: if there is no such dataset.
+    """
     try:
-        folder = Path(get_output_folder(dataset, trainer, plans, configuration))
+        return str(maybe_convert_to_dataset_name(dataset))
     except (RuntimeError, ValueError) as error:
         raise ModelFolderError(f"nnU-Net knows no dataset {dataset!r} ({error})") from error
+
+
+def require_trained(folder: Path) -> None:
+    """Check that a model folder is there.
+
+    Raises:
+        ModelFolderError: if not; the message lists its neighbours.
+    """
     if not folder.is_dir():
         there = sorted(path.name for path in folder.parent.glob("*__*__*"))
-        raise ModelFolderError(f"There is no {folder}; trained for this dataset: {', '.join(there) or 'nothing'}")
-    return folder
+        raise ModelFolderError(f"There is no {folder}; trained there: {', '.join(there) or 'nothing'}")
+
+
+def read_description(folder: Path, *, trust: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the content of plans.json and dataset.json.
+
+    Args:
+        folder: of the model.
+        trust: also take plans that could execute code.
+
+    Raises:
+        ModelFolderError: if one is missing or damaged.
+        UntrustedPlansError: if the plans could execute code; not with `trust`.
+    """
+    plans, dataset_json = (read_json(folder, name) for name in ("plans.json", "dataset.json"))
+    if not trust:
+        require_safe_plans(plans)
+    return plans, dataset_json
 
 
 def read_json(folder: Path, name: str) -> dict[str, Any]:
@@ -64,23 +120,52 @@ def read_json(folder: Path, name: str) -> dict[str, Any]:
     return content
 
 
+@contextlib.contextmanager
+def damage_told(folder: Path) -> Iterator[None]:
+    """Raise ModelFolderError for whatever nnU-Net raises over JSON files that lack something or hold something else."""
+    try:
+        yield
+    except MSTKDError:
+        raise
+    except Exception as error:  # there are as many kinds as entries
+        raise ModelFolderError(
+            f"The plans.json or dataset.json in {folder} do not fit the model, or are damaged: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def require_entries(plans: PlansManager, configuration: ConfigurationManager, dataset_json: dict[str, Any]) -> None:
+    """Look at what prediction uses only later, so that what is missing is told before images are read.
+
+    Raises:
+        Exception: whatever nnU-Net raises.
+    """
+    _ = plans.dataset_name, plans.plans_name
+    _ = dataset_json["file_ending"], plans.image_reader_writer_class, plans.transpose_forward, plans.transpose_backward
+    _ = configuration.patch_size, configuration.spacing, configuration.previous_stage_name
+    _ = configuration.normalization_schemes, configuration.use_mask_for_norm
+    _ = configuration.resampling_fn_data, configuration.resampling_fn_seg, configuration.resampling_fn_probabilities
+    if configuration.preprocessor_class is None:
+        raise ModelFolderError(f"nnU-Net has no preprocessor {configuration.preprocessor_name!r}, as the plans name it")
+
+
 def read_benchmark(folder: Path) -> dict[str, Any] | None:
     """Return what a model folder's benchmark says; None where there is none.
 
     Raises:
         ModelFolderError: if it is no object of objects under "subsets".
     """
-    if not (folder / BENCHMARK_FILE).is_file():
+    if not (folder / CONFIDENCE_FILE).is_file():
         return None
-    benchmark = read_json(folder, BENCHMARK_FILE)
+    benchmark = read_json(folder, CONFIDENCE_FILE)
     subsets = benchmark.get("subsets", {})
     if not isinstance(subsets, dict) or not all(isinstance(regions, dict) for regions in subsets.values()):
-        raise ModelFolderError(f'{folder / BENCHMARK_FILE}: "subsets" must hold an object for each subset')
+        raise ModelFolderError(f'{folder / CONFIDENCE_FILE}: "subsets" must hold an object for each subset')
     return benchmark
 
 
 def fold_names(folder: Path, folds: Sequence[str | int] | None, checkpoint: str) -> list[str]:
-    """Return the folds to use, as in the names of their folders.
+    """Return the folds to use, as in the names of their folders; others, as "fold_0_backup", are none.
 
     Args:
         folder: of the model.
@@ -90,7 +175,8 @@ def fold_names(folder: Path, folds: Sequence[str | int] | None, checkpoint: str)
     Raises:
         ModelFolderError: if a fold lacks the checkpoint, or none has it.
     """
-    trained = sorted(path.parent.name.removeprefix("fold_") for path in folder.glob(f"fold_*/{checkpoint}"))
+    names = (path.parent.name.removeprefix("fold_") for path in folder.glob(f"fold_*/{checkpoint}"))
+    trained = sorted(name for name in names if name == ALL_CASES or (name.isascii() and name.isdigit()))
     if folds is None:
         chosen = [name for name in trained if name != ALL_CASES] or trained
         if not chosen:

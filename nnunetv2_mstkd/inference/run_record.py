@@ -5,6 +5,7 @@ import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -48,8 +49,9 @@ def input_facts(case: Case, modalities: Modalities) -> dict[str, Any]:
     }
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of what takes part."""
+@cache
+def versions() -> Mapping[str, str]:
+    """Return the versions of what takes part: read once, as they are those of this process."""
     return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
 
 

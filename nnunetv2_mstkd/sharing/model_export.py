@@ -9,9 +9,9 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 import torch
 
+from nnunetv2_mstkd.benchmark.confidence import CONFIDENCE_FILE
 from nnunetv2_mstkd.errors import ModelFolderError, OutputError
 from nnunetv2_mstkd.inference.model_folder import (
-    BENCHMARK_FILE,
     find_trainer,
     fold_names,
     needed_subset,
@@ -29,7 +29,7 @@ from nnunetv2_mstkd.trainers.subset_trainer import SubsetTrainer
 from nnunetv2_mstkd.whole_file import whole_file
 
 _CARD_FILE = "MODEL_CARD.md"
-_COPIED = ("plans.json", "dataset.json", "dataset_fingerprint.json", BENCHMARK_FILE)  # as far as they are there
+_COPIED = ("plans.json", "dataset.json", "dataset_fingerprint.json", CONFIDENCE_FILE)  # as far as they are there
 
 
 @dataclass(frozen=True)

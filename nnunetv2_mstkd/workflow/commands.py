@@ -9,6 +9,7 @@ from pathlib import Path
 from nnunetv2_mstkd.workflow.configuration import PREPROCESSED, RAW, Configuration
 
 RESULTS = "nnUNet_results"
+PLANNED = "mstkd_planned.json"  # in the preprocessed dataset
 _AUGMENTATION = "nnUNet_n_proc_DA"
 
 
@@ -23,12 +24,21 @@ def preprocessed_folder(config: Configuration, repeat: int) -> Path:
 
 
 def plan(config: Configuration) -> list[str]:
-    """Plan and preprocess the dataset."""
+    """Plan and preprocess the dataset, or do nothing if this was done."""
     number = str(int(config.dataset[len("Dataset") :][:3]))
     command = ["nnUNetv2_plan_and_preprocess", "-d", number, "-c", config.configuration, *config.plan_options]
     # the planner gives torch as many threads as there are augmentation processes: with none it fails
     needed = {_AUGMENTATION: "1"} if _variable(config, _AUGMENTATION) == "0" else {}
-    return _with_environment(config, 0, command, needed)
+    record = config.preprocessed / config.dataset / PLANNED
+    made = f"{config.configuration} of {', '.join(config.plans)}"
+    wrapped = ["python3", "-m", "nnunetv2_mstkd.workflow.planning", str(record), made, "--", *command]
+    return _with_environment(config, 0, wrapped, needed)
+
+
+def splits(config: Configuration) -> list[str]:
+    """Write nnU-Net's cross-validation, which all trainings then read, or do nothing if it is there."""
+    arguments = [str(config.preprocessed / config.dataset), config.configuration, *config.plans]
+    return _with_environment(config, 0, ["python3", "-m", "nnunetv2_mstkd.planning.splits", *arguments])
 
 
 def repeat(config: Configuration, number: int) -> list[str]:

@@ -18,6 +18,7 @@ from nnunetv2_mstkd.whole_file import whole_file
 
 SECTION, SEED = "mstkd", "seed"  # as in docs/reference/settings.md
 _DEFAULT_SEED = 0
+_SPLITS = "splits_final.json"
 
 
 def make_repeat(source: Path, target: Path, seed_offset: int, plans: Collection[str]) -> None:
@@ -37,11 +38,12 @@ def make_repeat(source: Path, target: Path, seed_offset: int, plans: Collection[
             raise SettingsError(f"{source} has no {name}.json; plan the dataset with nnUNetv2_plan_and_preprocess")
     target.mkdir(parents=True, exist_ok=True)
     copies = {f"{name}.json" for name in plans}
-    for entry in sorted(source.iterdir()):
-        if entry.name in copies:
-            _copy_with_seed(entry, target / entry.name, seed_offset)
-        elif not os.path.lexists(target / entry.name):
-            (target / entry.name).symlink_to(entry.resolve())
+    # the splits also before they are there: what nnU-Net then writes through the link all repeats share
+    for name in sorted({_SPLITS, *(entry.name for entry in source.iterdir())}):
+        if name in copies:
+            _copy_with_seed(source / name, target / name, seed_offset)
+        elif not os.path.lexists(target / name):
+            (target / name).symlink_to((source / name).resolve())
 
 
 def _copy_with_seed(source: Path, target: Path, seed_offset: int) -> None:

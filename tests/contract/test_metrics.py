@@ -34,7 +34,7 @@ def engine(request):
 
 
 def blobs(seed, shape=(30, 34, 38)):
-    """Two lumpy masks that overlap in part; as monai wants it, clear of the border."""
+    """Two lumpy masks that overlap in part, clear of the border."""
     rng = np.random.default_rng(seed)
     first, second, common = (ndimage.gaussian_filter(rng.normal(size=shape), 3) for _ in range(3))
     pair = [noise / noise.std() + common / common.std() > 0.9 for noise in (first, second)]
@@ -158,9 +158,13 @@ def test_itk_agrees(engine, spacing_mm):
 
 @pytest.mark.filterwarnings("ignore:.*get_mask_edges:FutureWarning")  # it warns of its own call
 @pytest.mark.parametrize("spacing_mm", SPACINGS_MM)
-def test_monai_agrees(engine, spacing_mm):
+@pytest.mark.parametrize("at_border", [False, True])
+def test_monai_agrees(engine, spacing_mm, at_border):
     torch, metrics = pytest.importorskip("torch"), pytest.importorskip("monai.metrics")
     reference, prediction = blobs(1)
+    if at_border:
+        reference, prediction = (mask[8:20, 8:24, 10:25].copy() for mask in (reference, prediction))
+        assert all(mask[0].any() and mask[:, -1].any() for mask in (reference, prediction))
     found = measured(reference, prediction, spacing_mm, engine)
     theirs = [torch.from_numpy(mask)[None, None].float() for mask in (prediction, reference)]  # (B, C, z, y, x)
     hd95 = metrics.compute_hausdorff_distance(*theirs, include_background=True, percentile=95, spacing=spacing_mm)

@@ -5,7 +5,9 @@ import os
 import shutil
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,8 @@ from nnunetv2_mstkd.benchmark.record import CaseRecord
 from nnunetv2_mstkd.benchmark.results import read_results
 from nnunetv2_mstkd.benchmark.training_facts import TrainingFacts, training_files
 from nnunetv2_mstkd.cli.main import main
+from nnunetv2_mstkd.inference.benchmark import input_facts, job_writer
+from nnunetv2_mstkd.inference.benchmark.jobs import Jobs
 from nnunetv2_mstkd.inference.benchmark.subset_prediction import SubsetPredictor
 from nnunetv2_mstkd.inference.missing_modality_predictor import MissingModalityPredictor
 from nnunetv2_mstkd.modalities import Modalities
@@ -136,11 +140,26 @@ def test_labels_are_those_of_files_that_are_absent(
     for subset in SUBSETS:
         given = {name: files[channel] for name, channel in zip(subset.names, subset.channels, strict=True)}
         expected = predictor.predict_case(given)
-        (file,) = output.glob(f"predictions/model/*/repeat_0/*/{subset}/{case}.nii.gz")
+        (file,) = output.glob(f"predictions/*/*/{subset}/{case}.nii.gz")
         assert np.array_equal(labels_in(file), expected.labels), str(subset)
         found.add(expected.labels.tobytes())
     assert len(found) > 1  # or a mask that does nothing would pass
     assert len(records(output)) == len(dataset.test_cases)
+
+
+def test_folds_of_a_test_set_are_averaged(test_set, random_model, make_dataset, output):
+    model, dataset = random_model(folds=(0, 1)), make_dataset("regions")
+    assert test_set(f"model={model}", options=("--keep-predictions", "--subsets", "T1", "T1ce,FLAIR")) == 0
+    case = dataset.test_cases[0]
+    files = dataset.test_files(case)
+    given = {"T1ce": files[1], "FLAIR": files[3]}
+    (file,) = output.glob(f"predictions/*/fold_0_1/T1ce+FLAIR/{case}.nii.gz")
+    labels = {
+        folds: MissingModalityPredictor(model, folds=folds, device="cpu", mirroring=False).predict_case(given).labels
+        for folds in ((0, 1), (0,), (1,))
+    }
+    assert np.array_equal(labels_in(file), labels[0, 1])
+    assert not np.array_equal(labels[0,], labels[1,])  # or nothing was shown
 
 
 def test_a_case_is_read_and_preprocessed_once_for_all_models(test_set, random_model, trained_model, monkeypatch):
@@ -185,7 +204,7 @@ def test_scores_are_those_of_nnunets_own_evaluation(test_set, random_model, outp
     for name, record in records(output).items():
         case = name.rpartition("/")[2]
         for subset, found in record.scores.items():
-            (file,) = output.glob(f"predictions/model/*/*/*/{subset}/{case}.nii.gz")
+            (file,) = output.glob(f"predictions/*/*/{subset}/{case}.nii.gz")
             reference = dataset.raw / "labelsTs" / f"{case}.nii.gz"
             theirs = compute_metrics(str(reference), str(file), SimpleITKIO(), list(regions.values()))["metrics"]
             for region, labels in regions.items():
@@ -324,6 +343,83 @@ def test_more_subsets_are_added_to_a_record(cross_validation, forward_passes, ou
     assert Preview.read(file.parent, record.case).subsets == ("T1", "T1ce", "FLAIR")
 
 
+def test_subsets_whose_previews_are_lost_are_predicted_again(cross_validation, forward_passes, output):
+    assert cross_validation("nnUNetTrainer", folds=(1,), options=("--subsets", "T1", "FLAIR")) == 0
+    (preview,) = output.glob("records/*/*/*.npz")
+    preview.unlink()
+    assert cross_validation("nnUNetTrainer", folds=(1,), options=("--subsets", "T1ce")) == 0
+    assert forward_passes == [("T1", "FLAIR"), ("T1", "T1ce", "FLAIR")]
+    assert preview.is_file()
+
+
+def test_records_of_other_weights_stay_until_they_are_replaced(cross_validation, output, tmp_path, monkeypatch):
+    assert cross_validation("nnUNetTrainer", options=("--subsets", "T1")) == 0
+    before = set(output.glob("records/*/*/*.json"))
+    (file,) = tmp_path.glob("results/*/*/fold_0/checkpoint_final.pth")
+    checkpoint = torch.load(file, weights_only=False)
+    torch.save({**checkpoint, "current_epoch": 7}, file)
+
+    def stopped(self, image, subsets):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SubsetPredictor, "predict_logits", stopped)
+        assert cross_validation("nnUNetTrainer", options=("--subsets", "T1")) == 1
+    assert set(output.glob("records/*/*/*.json")) == before
+    assert len(read_results(output).records) == 1  # of the fold that is as it was
+    assert cross_validation("nnUNetTrainer", options=("--subsets", "T1")) == 0
+    assert len(read_results(output).records) == 3
+
+
+def test_label_maps_are_added_to_a_finished_run(test_set, random_model, forward_passes, output):
+    model = f"model={random_model()}"
+    assert test_set(model, options=("--subsets", "T1", "T2")) == 0
+    assert not (output / "predictions").exists()
+    before = scores(output)
+    keep = ("--subsets", "T1", "T2", "--keep-predictions")
+    assert test_set(model, options=keep) == 0
+    files = sorted(output.glob("predictions/*/*/*/*.nii.gz"))
+    assert len(files) == 2 * 2
+    files[0].unlink()
+    forward_passes.clear()
+    assert test_set(model, options=keep) == 0
+    assert forward_passes == [("T1",)]
+    assert files[0].is_file()
+    assert scores(output) == before
+
+
+def test_a_label_map_does_not_outlive_its_scores(test_set, random_model, output):
+    model = random_model()
+    assert test_set(f"model={model}", options=("--subsets", "T1", "--keep-predictions")) == 0
+    files = sorted(output.glob("predictions/*/*/*/*.nii.gz"))
+    before = [labels_in(file) for file in files]
+    checkpoint_file = next(model.glob("fold_*/checkpoint_final.pth"))
+    checkpoint = torch.load(checkpoint_file, weights_only=False)
+    checkpoint["network_weights"] = {k: w + 0.3 * torch.randn_like(w) for k, w in checkpoint["network_weights"].items()}
+    torch.save(checkpoint, checkpoint_file)
+    assert test_set(f"model={model}", options=("--subsets", "T1")) == 0
+    assert any(not np.array_equal(labels_in(file), old) for file, old in zip(files, before, strict=True))
+
+
+def test_files_are_read_again_only_if_they_were_touched(make_dataset, random_model, output, tmp_path, monkeypatch):
+    images, labels = (
+        shutil.copytree(make_dataset("regions").raw / name, tmp_path / name) for name in ("imagesTs", "labelsTs")
+    )
+    run = partial(benchmark, output, "-i", images, "-l", labels, "-m", f"model={random_model()}", "--subsets", "T1")
+    assert run() == 0
+    hashed: list[str] = []
+    original = input_facts.sha256_of
+    monkeypatch.setattr(input_facts, "sha256_of", lambda file: hashed.append(file.name) or original(file))
+    finished = {name: record.finished for name, record in records(output).items()}
+    assert run() == 0
+    assert hashed == []
+    os.utime(labels / "blobTs_000.nii.gz", (0, 0))
+    assert run() == 0
+    assert "blobTs_000.nii.gz" in hashed
+    assert "blobTs_001.nii.gz" not in hashed
+    assert {name: record.finished for name, record in records(output).items()} == finished
+
+
 def test_the_same_folder_takes_no_other_benchmark(cross_validation, capsys):
     assert cross_validation("nnUNetTrainer", folds=(1,), options=("--subsets", "T1")) == 0
     assert cross_validation("nnUNetTrainer", folds=(1,), options=("--subsets", "T1", "--tolerance", 2)) == 1
@@ -382,21 +478,88 @@ def test_a_case_that_fails_does_not_stop_the_others(make_dataset, random_model, 
     assert "the reference fourth.nii.gz has the labels [7, 14, 21], but dataset.json has only [0, 1, 2, 3]" in error
 
 
-def test_a_network_that_fails_on_a_case_leaves_the_others(test_set, random_model, output, monkeypatch, capsys):
-    original = SubsetPredictor.predict_logits
+def test_a_case_without_memory_leaves_the_others(test_set, random_model, output, monkeypatch, capsys):
+    original = SubsetPredictor._forward
     calls = []
 
     def failing(self, image, subsets):
-        calls.append(subsets)
-        if len(calls) == 1:
+        calls.append(len(subsets))
+        if len(calls) <= 4:
+            raise RuntimeError("CUDA out of memory")
+        return original(self, image, subsets)
+
+    monkeypatch.setattr(SubsetPredictor, "_forward", failing)
+    assert test_set(f"model={random_model()}", options=("--subsets-per-forward", 8)) == 1
+    assert [name.rpartition("/")[2] for name in records(output)] == ["blobTs_001"]
+    # the other portion of the first case is not tried, and the second case starts with what was left of the memory
+    assert calls == [8, 4, 2, 1] + 15 * [1]
+    assert "RuntimeError: CUDA out of memory, even for one subset at a time" in capsys.readouterr().err
+
+
+def test_with_little_memory_the_scores_are_the_same(test_set, random_model, output, monkeypatch):
+    model = random_model()
+    assert test_set(f"model={model}") == 0
+    expected = scores(output)
+    shutil.rmtree(output)
+    original = SubsetPredictor._forward
+
+    def failing(self, image, subsets):
+        if len(subsets) > 3:
             raise RuntimeError("out of memory")
         return original(self, image, subsets)
 
-    monkeypatch.setattr(SubsetPredictor, "predict_logits", failing)
-    assert test_set(f"model={random_model()}", options=("--subsets-per-forward", 8)) == 1
-    assert list(records(output)) == ["model/0/0/blobTs_001"]
-    assert len(calls) == 3  # the other portion of the first case is not tried
-    assert "blobTs_000: model fold 0: RuntimeError: out of memory. Less memory is needed" in capsys.readouterr().err
+    monkeypatch.setattr(SubsetPredictor, "_forward", failing)
+    assert test_set(f"model={model}") == 0
+    assert scores(output) == expected
+
+
+def test_an_input_that_cannot_be_read_is_told_as_such(test_set, random_model, output, monkeypatch, capsys):
+    original = input_facts.sha256_of
+
+    def failing(file):
+        if file.name == "blobTs_000_0001.nii.gz":
+            raise OSError(5, "Input/output error", str(file))
+        return original(file)
+
+    monkeypatch.setattr(input_facts, "sha256_of", failing)
+    assert test_set(f"model={random_model()}", options=("--subsets", "T1")) == 1
+    assert [name.rpartition("/")[2] for name in records(output)] == ["blobTs_001"]
+    error = capsys.readouterr().err
+    assert "blobTs_000_0001.nii.gz cannot be read" in error
+    assert "cannot be written" not in error
+
+
+def test_a_case_that_shows_none_of_the_subsets_is_left_out(make_dataset, random_model, output, tmp_path, capsys):
+    dataset = make_dataset("regions")
+    images = shutil.copytree(dataset.raw / "imagesTs", tmp_path / "imagesTs")
+    empty = SimpleITK.ReadImage(str(images / "blobTs_000_0002.nii.gz")) * 0
+    SimpleITK.WriteImage(empty, str(images / "blobTs_000_0002.nii.gz"))
+    source = ("-i", images, "-l", dataset.raw / "labelsTs", "-m", f"model={random_model()}")
+    assert benchmark(output, *source, "--subsets", "T2") == 0
+    assert [name.rpartition("/")[2] for name in records(output)] == ["blobTs_001"]
+    shown = capsys.readouterr().out
+    assert "blobTs_000: T2 (blobTs_000_0002.nii.gz) is 0 everywhere: it counts as absent" in shown
+    assert "left out: has T1+T1ce+FLAIR alone, which shows none of the subsets" in shown
+
+
+def test_what_is_written_is_not_held(test_set, random_model, monkeypatch):
+    """A run of thousands of cases holds its jobs to the end, but not what they found."""
+    held, previews = [], []
+    left, sampled = Jobs.left, job_writer.sampled
+
+    def jobs_left(self):
+        held.append(left(self))
+        return held[-1]
+
+    def kept(labels, stride):
+        previews.append(weakref.ref(found := sampled(labels, stride)))
+        return found
+
+    monkeypatch.setattr(Jobs, "left", jobs_left)
+    monkeypatch.setattr(job_writer, "sampled", kept)
+    assert test_set(f"model={random_model()}", options=("--subsets", "T1", "T2")) == 0
+    assert len(previews) == 2 * 2
+    assert all(found() is None for found in previews)
 
 
 def test_a_case_is_scored_on_what_it_can_show(make_dataset, random_model, output, tmp_path, forward_passes):
@@ -480,6 +643,10 @@ def test_facts_of_a_training(cross_validation, output, tmp_path):
     assert training.parameters == sum(w.numel() for w in own.values())
     assert (training.trainer, training.configuration, training.folds) == ("nnUNetTrainer", "3d_fullres", ("1",))
     assert training.inference["mirroring"] is False
+    (record,) = records(output).values()
+    assert (record.run["device"], record.run["engine"]) == ("cpu", "torch float32")
+    assert record.run["hardware"] == training.hardware
+    assert record.run["versions"] == training.versions
     assert training.hardware["cores"] == os.cpu_count()
     assert set(training.versions) >= {"nnunetv2_mstkd", "nnunetv2", "torch"}
 

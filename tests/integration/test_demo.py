@@ -1,6 +1,6 @@
-"""`mstkd demo` in miniature: the real commands, from the cohort to the picture, and a second call that does nothing."""
+"""`mstkd demo` in miniature: the real commands, from the cohort to the report, and a second call that does nothing."""
 
-import csv
+import json
 
 import pytest
 
@@ -17,10 +17,9 @@ MINIATURE = Recipe(
     epochs=1,
     gpu_memory_target_gb=0.004,  # a stock epoch has 250 + 50 iterations: small patches make that seconds
     models=(
-        Model("nnU-Net", "nnUNetTrainer", reads_mask=False),
-        Model("dropout", "nnUNetTrainerModalityDropout"),
+        Model("nnU-Net", "nnUNetTrainer"),
+        Model("modality dropout", "nnUNetTrainerModalityDropout"),
     ),
-    subsets=("T1,T1ce,T2,FLAIR", "T1,T2"),
 )
 
 
@@ -35,26 +34,20 @@ def folder(tmp_path_factory, overlay_installed):
     return folder
 
 
-def test_it_makes_a_table_and_a_picture(folder):
-    with open(folder.root / "dice.csv", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert len(rows) == 2 * 2 * 3  # subsets, models, regions
-    assert "| T1+T2 |" in (folder.root / "dice.md").read_text()
-    assert (folder.root / "demo.png").stat().st_size > 10_000
+def test_it_ends_with_a_report_of_every_subset(folder):
+    report = folder.root / folder.benchmark / "report"
+    assert (report / "report.html").stat().st_size > 10_000
+    summary = json.loads((report / "summary.json").read_text())
+    assert [model["title"] for model in summary["models"]] == [model.title for model in MINIATURE.models]
+    assert len(summary["subsets"]) == 15
+    assert summary["num_cases"] == MINIATURE.test_cases
 
 
-def test_each_model_predicted_each_test_case_with_each_subset(folder):
-    for model in MINIATURE.models:
-        for subset in MINIATURE.modality_subsets():
-            predictions = folder.root / folder.prediction(MINIATURE, model, subset)
-            assert len(list(predictions.glob("*.nii.gz"))) == MINIATURE.test_cases
-
-
-@pytest.mark.parametrize("model", MINIATURE.models, ids=lambda model: model.title)
-def test_the_mask_or_the_zeros_reached_the_model(folder, model):
-    complete, masked = (folder.root / folder.prediction(MINIATURE, model, s) for s in MINIATURE.modality_subsets())
-    case = next(masked.glob("*.nii.gz"))
-    assert case.read_bytes() != (complete / case.name).read_bytes()
+def test_it_predicted_each_test_case_with_sequences_missing(folder):
+    predictions = folder.root / folder.predictions
+    assert len(list(predictions.glob("*.nii.gz"))) == MINIATURE.test_cases
+    record = json.loads(next(predictions.glob("*.mstkd.json")).read_text())
+    assert record["modalities"]["used"] == ["T1ce", "FLAIR"]
 
 
 def test_a_second_call_runs_nothing(folder, capsys):

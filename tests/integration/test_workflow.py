@@ -1,5 +1,6 @@
 """The Snakemake workflow with real jobs on local cores: plan of jobs, trainings, a kill, benchmark, report."""
 
+import json
 import os
 import re
 import signal
@@ -138,11 +139,21 @@ def write(make_dataset, nnunet_folders, external_trainers, tmp_path_factory) -> 
 def test_there_is_a_job_for_each_unit(write):
     workflow = write(folds=[0, 1, 2], repeats=2, parts=3, plan=True)
     # 2 trainers x 3 folds x 2 repeats, 3 parts of each; the second repeat has a dataset of its own
-    assert workflow.counts() == {"plan": 1, "repeat": 1, "train": 12, "benchmark": 36, "report": 1}
+    assert workflow.counts() == {"plan": 1, "splits": 1, "repeat": 1, "train": 12, "benchmark": 36, "report": 1}
 
 
 def test_a_single_repeat_needs_no_dataset_of_its_own(write):
-    assert write().counts() == {"train": 2, "benchmark": 2, "report": 1}
+    assert write().counts() == {"splits": 1, "train": 2, "benchmark": 2, "report": 1}
+
+
+def test_another_configuration_and_other_plans_are_planned(write):
+    workflow = write(plan=True)
+    planned = workflow.folder / "done" / "plan" / f"Dataset901_Regions__3d_fullres__{PLANS}"
+    planned.parent.mkdir(parents=True)
+    planned.touch()
+    assert "plan" not in workflow.counts()
+    for change in ("configuration=2d", f"plans=[{PLANS}, Other]", "dataset=Dataset902_Labels"):
+        assert workflow.counts("--config", change)["plan"] == 1
 
 
 def test_a_gpu_is_asked_for_where_one_is_used(write):
@@ -212,7 +223,8 @@ def test_the_report_is_in_the_folder(finished):
 
 def test_both_models_are_in_the_records(finished):
     records = finished.folder / "benchmark" / "records"
-    assert {file.relative_to(records).parts[0] for file in records.rglob("training.json")} == {"nnU-Net", "MST-KD"}
+    titles = {json.loads(file.read_text())["title"] for file in records.rglob("training.json")}
+    assert titles == {"nnU-Net", "MST-KD"}
 
 
 def test_a_second_call_has_nothing_to_do(finished):
@@ -227,6 +239,14 @@ def test_a_lost_marker_costs_no_training(finished):
     finished.run(marker)
     assert "trained already" in finished.log(STOCK)
     assert checkpoint.stat().st_mtime_ns == before
+
+
+def test_other_options_are_refused_under_what_was_trained(finished):
+    marker = f"done/train/{STOCK}__{PLANS}/repeat_0/fold_0"
+    output = finished.run(marker, "--config", "train_options=[--npz]", fails=True)
+    assert "fold_0 was trained by another command" in output
+    assert (finished.model(STOCK) / "checkpoint_final.pth").is_file()
+    finished.run(marker)  # the change is taken back
 
 
 def test_a_failed_training_keeps_its_checkpoint(write):

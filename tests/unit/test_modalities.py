@@ -134,6 +134,12 @@ def test_fewer_than_two_different_modalities_are_refused(names):
         Modalities(names)
 
 
+@pytest.mark.parametrize("name", ["T1+C", "+", "all"])
+def test_names_that_would_make_subsets_ambiguous_are_refused(name):
+    with pytest.raises(ModalityError, match=r"cannot be called .*Rename the channel in dataset\.json"):
+        Modalities.from_dataset_json({"channel_names": {"0": "A", "1": name}})
+
+
 def test_a_subset_knows_what_it_has_and_lacks():
     subset = FOUR.subset("T1ce,FLAIR")
     assert subset.present == (False, True, False, True)

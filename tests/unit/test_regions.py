@@ -37,6 +37,7 @@ def test_ignore_label():
         ("whole_tumor", "WT"), ("Whole Tumour", "WT"), ("wt", "WT"), ("tumor-core", "TC"), ("TC", "TC"),
         ("enhancing_tumour", "ET"), ("ET", "ET"), ("RC", "RC"), ("resection_cavity", "RC"), ("netc", "NETC"),
         ("snfh", "SNFH"), ("oedema", "ED"), ("kidney", "kidney"), ("tumour", "tumour"),
+        ("whole", "whole"), ("core", "core"), ("enhancing", "enhancing"),
     ],
 )  # fmt: skip
 def test_short_forms(name, short):
@@ -54,6 +55,11 @@ def test_missing_labels_are_refused(dataset_json):
 def test_labels_that_are_no_numbers_are_refused_with_what_they_are(value):
     with pytest.raises(EvaluationError, match=r"Label 'tumour' of dataset\.json is"):
         regions_of({"labels": {"background": 0, "tumour": value}})
+
+
+def test_the_name_of_the_mean_over_regions_is_refused():
+    with pytest.raises(EvaluationError, match=r"'all'.*Rename"):
+        regions_of({"labels": {"background": 0, "all": [1, 2], "core": [2]}})
 
 
 def test_a_dataset_without_foreground_is_refused():

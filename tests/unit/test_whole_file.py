@@ -1,6 +1,9 @@
 """Files that are written whole or not at all."""
 
 import multiprocessing
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -31,6 +34,38 @@ def test_the_temporary_name_is_hidden_and_keeps_the_ending(tmp_path):
         temporary.touch()
         assert temporary.name.startswith(".partial_")
         assert temporary.name.endswith("_case.nii.gz")
+
+
+def test_hosts_that_share_a_folder_have_names_of_their_own(tmp_path):
+    """Processes of two hosts, or of two containers, often have the same number."""
+    code = (
+        "import os, sys; from pathlib import Path; os.getpid = lambda: 17\n"
+        "from nnunetv2_mstkd.whole_file import whole_file\n"
+        "with whole_file(Path(sys.argv[1])) as temporary: temporary.touch(); print(temporary.name)\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "record.json")]
+    names = [subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(2)]
+    assert all(name.endswith("_record.json\n") for name in names)
+    assert names[0] != names[1]
+
+
+def test_two_files_of_one_name_have_temporaries_of_one_name(tmp_path):
+    """The writer of TIFF files writes a .json beside whatever name it is given."""
+    with whole_file(tmp_path / "case.tif") as labels, whole_file(tmp_path / "case.json") as spacing:
+        labels.touch()
+        spacing.touch()
+        assert labels.stem == spacing.stem
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")
+def test_the_file_may_be_read_by_whom_the_umask_lets(tmp_path):
+    previous = os.umask(0o027)
+    try:
+        with whole_file(tmp_path / "record.json") as temporary:
+            temporary.write_text("{}")
+    finally:
+        os.umask(previous)
+    assert (tmp_path / "record.json").stat().st_mode & 0o777 == 0o640
 
 
 def write_repeatedly(file, letter, start):

@@ -2,13 +2,17 @@
 
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from nnunetv2_mstkd.cli import workflow as cli
 from nnunetv2_mstkd.errors import SettingsError
-from nnunetv2_mstkd.workflow import commands, repeat, training
+from nnunetv2_mstkd.workflow import child, commands, planning, repeat, training
 from nnunetv2_mstkd.workflow.configuration import read_configuration
 from nnunetv2_mstkd.workflow.folder import write_workflow
 
@@ -141,9 +145,18 @@ def test_augmentation_gets_the_cores_of_the_job(changes, processes):
 def test_planning_has_an_augmentation_process_where_training_has_none():
     command = commands.plan(config(environment={"nnUNet_n_proc_DA": "0"}, plan_options=["-pl", "nnUNetPlannerTiny"]))
     assert variables(command)["nnUNet_n_proc_DA"] == "1"
-    assert options(command) == (
-        "nnUNetv2_plan_and_preprocess -d 901 -c 3d_fullres -pl nnUNetPlannerTiny".split()  # noqa: SIM905
-    )
+    assert options(command) == [
+        *("python3", "-m", "nnunetv2_mstkd.workflow.planning"),
+        *("/data/preprocessed/Dataset901_Regions/mstkd_planned.json", "3d_fullres of nnUNetPlans", "--"),
+        *("nnUNetv2_plan_and_preprocess", "-d", "901", "-c", "3d_fullres", "-pl", "nnUNetPlannerTiny"),
+    ]
+
+
+def test_the_splits_are_those_of_the_dataset_itself():
+    assert options(commands.splits(config(plans=["A", "B"]))) == [
+        *("python3", "-m", "nnunetv2_mstkd.planning.splits"),
+        *("/data/preprocessed/Dataset901_Regions", "3d_fullres", "A", "B"),
+    ]
 
 
 def test_each_job_of_the_benchmark_is_a_part_of_the_same_call():
@@ -172,9 +185,9 @@ def test_further_options_are_passed_on():
 @pytest.mark.parametrize(
     ("files", "run", "left"),
     [
-        ([], ["train"], []),
+        ([], ["train"], ["mstkd_command.txt"]),
         (["checkpoint_latest.pth"], ["train", "--c"], ["checkpoint_latest.pth"]),
-        (["checkpoint_best.pth"], ["train"], ["checkpoint_best.pth"]),  # of the student alone: not continued from
+        (["checkpoint_best.pth"], ["train"], ["checkpoint_best.pth", "mstkd_command.txt"]),  # of the student: no start
         (["checkpoint_final.pth", "checkpoint_best.pth"], None, ["checkpoint_best.pth", "checkpoint_final.pth"]),
         (  # killed while the final one was written
             ["checkpoint_final.pth", "checkpoint_latest.pth"],
@@ -196,12 +209,113 @@ def test_a_finished_training_is_not_called_again(tmp_path, capsys):
     assert "trained already" in capsys.readouterr().out
 
 
-def test_the_process_becomes_the_training(tmp_path, monkeypatch):
+@pytest.mark.parametrize("checkpoint", ["checkpoint_final.pth", "checkpoint_latest.pth"])
+def test_a_training_with_other_options_is_refused(tmp_path, capsys, checkpoint):
+    fold = tmp_path / "model" / "fold_0"  # made by the first call
+    training.command_to_run(fold, ["train", "-device", "cuda"])
+    (fold / checkpoint).touch()
+    assert training.main([str(fold), "--", "train", "-pretrained_weights", "a file"]) == 1
+    said = capsys.readouterr().err
+    assert "before: train\n" in said
+    assert "now:    train -pretrained_weights 'a file'\n" in said
+    assert "delete the folder to train it anew" in said
+    assert (fold / checkpoint).exists()
+
+
+def test_a_training_may_go_on_on_another_device(tmp_path):
+    training.command_to_run(tmp_path, ["train", "-device", "cuda", "--npz"])
     (tmp_path / "checkpoint_latest.pth").touch()
-    called = []
-    monkeypatch.setattr(os, "execvp", lambda file, arguments: called.append((file, arguments)))
-    training.main([str(tmp_path), "--", "nnUNetv2_train", "-tr", "nnUNetTrainer"])
-    assert called == [("nnUNetv2_train", ["nnUNetv2_train", "-tr", "nnUNetTrainer", "--c"])]
+    assert training.command_to_run(tmp_path, ["train", "-device", "cpu", "--npz"])[-1] == "--c"
+
+
+def test_what_has_not_come_to_a_checkpoint_binds_nobody(tmp_path):
+    training.command_to_run(tmp_path, ["train"])
+    assert training.command_to_run(tmp_path, ["train", "--npz"]) == ["train", "--npz"]
+    assert (tmp_path / "mstkd_command.txt").read_text() == "train --npz\n"
+
+
+def test_the_exit_code_is_that_of_the_training(tmp_path):
+    (tmp_path / "checkpoint_latest.pth").touch()
+    code = "import sys; raise SystemExit(3 if sys.argv[-1] == '--c' else 4)"
+    assert training.main([str(tmp_path), "--", sys.executable, "-S", "-c", code]) == 3
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_a_request_to_stop_reaches_the_training(tmp_path):
+    """A scheduler may know the number of the first process alone."""
+    started, stopped = tmp_path / "started", tmp_path / "stopped"
+    script = f"trap 'touch {stopped}; exit 5' TERM; touch {started}; while true; do sleep 0.01; done"
+    job = subprocess.Popen(
+        [sys.executable, "-m", "nnunetv2_mstkd.workflow.training", str(tmp_path / "fold_0"), "--", "sh", "-c", script]
+    )
+    try:
+        deadline = time.monotonic() + 20
+        while not started.exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        job.send_signal(signal.SIGTERM)
+        assert job.wait(20) == 5
+    finally:
+        job.kill()
+    assert stopped.exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_a_killed_command_ends_as_in_a_shell():
+    assert child.run(["sh", "-c", "kill -9 $$"]) == 137  # 128 + SIGKILL
+
+
+# --- Planning --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def plan(tmp_path):
+    """Return a function that plans, and the file to which each run of the command adds a line."""
+    runs = tmp_path / "runs"
+
+    def call(plans: str, *arguments: str, code: int = 0) -> int:
+        command = ["sh", "-c", f'echo "$@" >> {runs}; exit {code}', "sh", *arguments]
+        return planning.main([str(tmp_path / "mstkd_planned.json"), plans, "--", *command])
+
+    return call, runs
+
+
+def test_a_dataset_is_planned_once(plan, capfd):
+    call, runs = plan
+    assert [call("3d_fullres of A", "-pl", "Tiny") for _ in range(2)] == [0, 0]
+    assert runs.read_text() == "-pl Tiny\n"
+    assert "planned already; to plan anew delete" in capfd.readouterr().out
+
+
+def test_another_configuration_is_planned(plan):
+    call, runs = plan
+    call("3d_fullres of A", "-c", "3d_fullres")
+    call("2d of A", "-c", "2d")
+    assert runs.read_text() == "-c 3d_fullres\n-c 2d\n"
+
+
+def test_a_command_that_was_run_makes_no_further_plans(plan):
+    """It would replace the plans that it made, with all that was changed in them."""
+    call, runs = plan
+    call("3d_fullres of A", "-pl", "Tiny")
+    call("3d_fullres of A, B", "-pl", "Tiny")
+    assert runs.read_text() == "-pl Tiny\n"
+
+
+def test_planning_with_other_options_is_refused(plan, capfd):
+    call, runs = plan
+    call("3d_fullres of A", "-gpu_memory_target", "8")
+    assert call("3d_fullres of A", "-gpu_memory_target", "24") == 1
+    assert runs.read_text() == "-gpu_memory_target 8\n"
+    said = capfd.readouterr().err
+    assert "3d_fullres of A was planned by another command" in said
+    assert "mstkd_planned.json" in said
+
+
+def test_planning_that_failed_is_repeated(plan):
+    call, runs = plan
+    assert call("3d_fullres of A", "x", code=7) == 7
+    assert call("3d_fullres of A", "x", code=7) == 7
+    assert runs.read_text() == "x\nx\n"
 
 
 # --- Repeats ---------------------------------------------------------------------------------------------------------
@@ -236,6 +350,15 @@ def test_making_a_repeat_again_takes_over_what_changed(preprocessed, tmp_path):
     repeat.make_repeat(preprocessed, target, 1, ["nnUNetPlans"])
     assert json.loads((target / "nnUNetPlans.json").read_text())["mstkd"] == {"seed": 11}
     assert (target / "new_data").resolve() == preprocessed / "new_data"
+
+
+def test_splits_that_come_later_are_shared(preprocessed, tmp_path):
+    """Nnu-Net looks whether there are any, and writes those that it makes by this name."""
+    (preprocessed / "splits_final.json").unlink()
+    repeat.make_repeat(preprocessed, tmp_path / "repeat", 1, ["nnUNetPlans"])
+    assert not (tmp_path / "repeat" / "splits_final.json").is_file()
+    (tmp_path / "repeat" / "splits_final.json").write_text("[1]")
+    assert (preprocessed / "splits_final.json").read_text() == "[1]"
 
 
 def test_a_repeat_of_plans_that_are_not_there_says_so(preprocessed, tmp_path, capsys):

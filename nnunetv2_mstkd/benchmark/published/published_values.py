@@ -1,16 +1,18 @@
 """Reading the published values (L2)."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.resources import files
+from statistics import fmean
 
 from nnunetv2_mstkd.errors import BenchmarkError
 from nnunetv2_mstkd.modalities import Modalities
 
 PRINTED_AVERAGE = "avg_printed"  # in place of a subset
 RECOMPUTED_AVERAGE = "avg_recomputed"
+WRONG_FROM = 0.1  # a printed average that is so far from the mean of its cells is no rounding
 _EVERY_SUBSET = "all 15"
 _SEQUENCES = ("t1", "t1c", "t2", "flair")
 
@@ -49,7 +51,25 @@ class PublishedValue:
 def all_published() -> tuple[PublishedValue, ...]:
     """Return every published value, in the order of the tables."""
     flags = {_key(row): row["flag"] for row in _rows("flags.csv")}
-    return tuple(_value(row, flags) for row in _rows("results.csv"))
+    values = [_value(row, flags) for row in _rows("results.csv")]
+    means = {_row(value): value.value for value in values if value.subset == RECOMPUTED_AVERAGE}
+    return tuple(_with_sum_checked(value, means.get(_row(value))) for value in values)
+
+
+def mean_over(values: Sequence[PublishedValue], subsets: Sequence[str]) -> float | None:
+    """Return the mean of a method's values over some subsets, for a table that has not all of them.
+
+    Args:
+        values: of one data set, metric, region and method.
+        subsets: named as in `values`.
+
+    Returns:
+        The mean; None where one of them was not published, or there are none.
+    """
+    by_subset = {value.subset: value.value for value in values if not value.is_average}
+    if not subsets or not by_subset.keys() >= set(subsets):
+        return None
+    return fmean(by_subset[subset] for subset in subsets)
 
 
 def published_for(dataset: str, modalities: Modalities) -> tuple[PublishedValue, ...] | None:
@@ -94,6 +114,18 @@ def _value(row: dict[str, str], flags: dict[tuple[str, ...], str]) -> PublishedV
     value = PublishedValue(*of_method, row["subset"], float(row["value"]), row["source"])
     of_all = None if value.is_average else flags.get((*of_method, _EVERY_SUBSET, ""))
     return replace(value, flag=flags.get(_key(row), of_all))
+
+
+def _row(value: PublishedValue) -> tuple[str, ...]:
+    return (value.dataset, value.metric, value.region, value.method)
+
+
+def _with_sum_checked(value: PublishedValue, mean: float | None) -> PublishedValue:
+    """Flag a printed average that is not that of the printed values; what flags.csv says of it comes first."""
+    is_wrong = value.subset == PRINTED_AVERAGE and mean is not None and abs(value.value - mean) > WRONG_FROM
+    if not is_wrong or value.flag is not None:
+        return value
+    return replace(value, flag=f"printed as {value.value:.1f}, but the mean of the 15 printed values is {mean:.2f}")
 
 
 def _key(row: dict[str, str]) -> tuple[str, ...]:

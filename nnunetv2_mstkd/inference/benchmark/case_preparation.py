@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nnunetv2_mstkd.cases.case import Case
-from nnunetv2_mstkd.cases.geometry import Geometry, differences
+from nnunetv2_mstkd.cases.geometry import Geometry, differences, shown
 from nnunetv2_mstkd.cases.image_check import check_case
 from nnunetv2_mstkd.errors import CaseError
+from nnunetv2_mstkd.inference.around_network import preprocess
 from nnunetv2_mstkd.inference.image_reader import Image, ImageReader, stack_channels
 from nnunetv2_mstkd.modalities import Modalities
 
@@ -32,6 +33,9 @@ _OF_CONFIGURATION = (
 )
 
 
+MAX_TOLD = 10  # unknown labels in a message
+
+
 @dataclass(frozen=True)
 class ReadCase:
     """A case as its files have it.
@@ -41,12 +45,14 @@ class ReadCase:
         images: by file.
         labels: (z, y, x) of the reference, integers.
         geometry: of all of them.
+        warnings: what was noticed: channels that are empty.
     """
 
     case: Case
     images: Mapping[Path, Image] = field(repr=False)
     labels: NDArray[np.integer] = field(repr=False)
     geometry: Geometry
+    warnings: tuple[str, ...]
 
 
 class Preprocessing:
@@ -92,11 +98,12 @@ class Preprocessing:
             images[file] = self.reader.read(file)
             return images[file].volumes, images[file].geometry
 
-        check = check_case(case, self.modalities, read, needs_depth=not self.is_2d)
+        check = check_case(case, self.modalities, read)  # of all models; `prepare` checks what is one's own
         if check.problems:
             raise CaseError("; ".join(problem.message for problem in check.problems))
         geometry = images[check.case.files[0]].geometry
-        return ReadCase(check.case, images, read_reference(reference, geometry, self.reader), geometry)
+        labels = read_reference(reference, geometry, self.reader)
+        return ReadCase(check.case, images, labels, geometry, check.warnings)
 
     def prepare(self, read: ReadCase) -> tuple[Tensor, dict[str, Any]]:
         """Preprocess all that the case has.
@@ -106,13 +113,18 @@ class Preprocessing:
 
         Returns:
             (image, properties): image (M, *S), absent channels zero; nnU-Net's properties.
+
+        Raises:
+            CaseError: if these are single slices, and the model needs volumes.
         """
+        if not self.is_2d and 1 in read.geometry.shape:
+            raise CaseError(
+                f"its images are single slices, {shown(read.geometry.shape)} voxels (z, y, x); this model needs volumes"
+            )
         image, properties = stack_channels(read.case, read.images, self.reader, len(self.modalities))
-        preprocessor = self._configuration.preprocessor_class(verbose=False)
-        data, _, properties = preprocessor.run_case_npy(
-            image, None, properties, self._plans, self._configuration, self._dataset_json
+        data, _, properties = preprocess(
+            image, properties, read.case, self._plans, self._configuration, self._dataset_json
         )
-        data[[channel for channel in range(len(self.modalities)) if channel not in read.case.sources]] = 0
         return torch.from_numpy(data), properties
 
 
@@ -143,7 +155,8 @@ def require_known_labels(labels: NDArray[np.integer], known: set[int], name: str
     Raises:
         CaseError: if it has; the message lists them.
     """
-    least = int(labels.min())
-    present = {int(value) + least for value in np.flatnonzero(np.bincount((labels - least).ravel()))}
-    if unknown := sorted(present - known):
-        raise CaseError(f"the reference {name} has the labels {unknown}, but dataset.json has only {sorted(known)}")
+    # not np.bincount: one stray voxel of a huge value would take as many bytes
+    unknown = np.unique(labels[~np.isin(labels, sorted(known))]).tolist()
+    if unknown:
+        told = ", ".join(map(str, unknown[:MAX_TOLD])) + (", ..." if len(unknown) > MAX_TOLD else "")
+        raise CaseError(f"the reference {name} has the labels [{told}], but dataset.json has only {sorted(known)}")

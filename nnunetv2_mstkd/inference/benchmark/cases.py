@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,19 @@ from nnunetv2_mstkd.inference.image_reader import ImageReader
 from nnunetv2_mstkd.modalities import Modalities
 
 SPLITS = "splits_final.json"
+
+
+@dataclass(frozen=True)
+class RawDataset:
+    """A raw dataset of nnU-Net.
+
+    Args:
+        folder: of it.
+        dataset_json: content of its dataset.json.
+    """
+
+    folder: Path
+    dataset_json: dict[str, Any] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -71,16 +84,11 @@ def validation_names(dataset: str, folds: Sequence[str]) -> dict[str, list[str]]
     return {fold: [str(name) for name in splits[int(fold)]["val"]] for fold in folds}
 
 
-def training_cases(dataset: str, names: Sequence[str], modalities: Modalities) -> Cases:
-    """Return cases of a raw dataset's training part.
-
-    Args:
-        dataset: name.
-        names: of the cases.
-        modalities: of the dataset.
+def raw_dataset(dataset: str) -> RawDataset:
+    """Return the raw dataset of a name.
 
     Raises:
-        BenchmarkError: if the raw dataset is not there.
+        BenchmarkError: if it is not there.
     """
     raw = Path(nnUNet_raw.get()) / dataset if nnUNet_raw.is_set() else None
     if raw is None or not (raw / "dataset.json").is_file():
@@ -88,13 +96,28 @@ def training_cases(dataset: str, names: Sequence[str], modalities: Modalities) -
             f"There is no raw dataset {dataset} in nnUNet_raw ({raw or 'not set'}): predictions are scored on its "
             f"images and labels. Export nnUNet_raw"
         )
-    dataset_json = json.loads((raw / "dataset.json").read_text(encoding="utf-8"))
+    try:
+        return RawDataset(raw, json.loads((raw / "dataset.json").read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise BenchmarkError(f"{raw / 'dataset.json'} is no JSON: {error}") from error
+
+
+def training_cases(raw: RawDataset, names: Sequence[str], modalities: Modalities) -> Cases:
+    """Return cases of a raw dataset's training part.
+
+    Args:
+        raw: the dataset.
+        names: of the cases.
+        modalities: of the dataset.
+    """
+    folder, dataset_json = raw.folder, raw.dataset_json
     # nnU-Net's function starts a dozen processes to list folders: needed for datasets that list their files only
-    listed = get_filenames_of_train_images_and_targets(str(raw), dataset_json) if "dataset" in dataset_json else None
+    lists = "dataset" in dataset_json
+    listed = get_filenames_of_train_images_and_targets(str(folder), dataset_json) if lists else None
     found: dict[str, BenchmarkCase] = {}
     problems: list[Problem] = []
     for name in names:
-        files, reference = _files(raw, name, listed, dataset_json["file_ending"], len(modalities))
+        files, reference = _files(folder, name, listed, dataset_json["file_ending"], len(modalities))
         if (sources := _sources(files, modalities)) is None:
             problems.append(Problem(name, f"has {len(files)} image files, but needs {modalities.channel_files()}"))
         elif not reference.is_file():

@@ -1,9 +1,8 @@
 """What of a benchmark is left to do: each case of each training, unless it has its record (L3)."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +13,18 @@ from nnunetv2_mstkd.benchmark.identity import changes, read_record, shown_by
 from nnunetv2_mstkd.benchmark.json_file import FORMAT
 from nnunetv2_mstkd.benchmark.preview import Preview
 from nnunetv2_mstkd.benchmark.record import CaseRecord
-from nnunetv2_mstkd.benchmark.training_facts import RECORDS, TRAINING_FILE
-from nnunetv2_mstkd.checksum import sha256_of
+from nnunetv2_mstkd.benchmark.training_facts import PREDICTIONS, RECORDS
 from nnunetv2_mstkd.errors import BenchmarkError
 from nnunetv2_mstkd.evaluation.mask_facts import MaskFacts
 from nnunetv2_mstkd.inference.benchmark.cases import BenchmarkCase
+from nnunetv2_mstkd.inference.benchmark.input_facts import InputFiles
 from nnunetv2_mstkd.inference.benchmark.options import BenchmarkOptions
 from nnunetv2_mstkd.inference.benchmark.plan import Plan
 from nnunetv2_mstkd.inference.benchmark.training import Training
-from nnunetv2_mstkd.modalities import Modalities, ModalitySubset
+from nnunetv2_mstkd.modalities import ModalitySubset
+
+# Trainings that predict a case in turn, and so are in memory at once. More of them read the cases again.
+MOST_TRAININGS = 8
 
 
 @dataclass(eq=False)
@@ -33,25 +35,33 @@ class Job:
         training: who predicts.
         case: what.
         subsets: to predict, in canonical order.
-        predicted: of these, the ones that the case turns out to show.
         kept: record with other subsets, which stay.
+        predicted: of `subsets`, the ones that the case turns out to show.
         scores: by subset and region.
         previews: sampled label maps by subset.
         seconds: by step.
         ended: whether it is finished or given up.
-        error: why it is given up.
+        failure: why it is given up; empty if it is not.
+        note: why there was nothing to predict; empty if there was.
     """
 
     training: Training
     case: BenchmarkCase
     subsets: tuple[ModalitySubset, ...]
     kept: CaseRecord | None = None
+    predicted: tuple[ModalitySubset, ...] = ()
     scores: dict[str, dict[str, MaskFacts]] = field(default_factory=dict)
     previews: dict[str, NDArray[np.uint8]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=lambda: {"prepare": 0.0, "forward": 0.0, "score": 0.0})
-    predicted: tuple[ModalitySubset, ...] = ()
     ended: bool = False
-    error: BaseException | None = None
+    failure: str = ""
+    note: str = ""
+
+    def let_go(self) -> None:
+        """Forget what was found, which is written: jobs are held to the end of the run."""
+        self.kept = None
+        self.scores.clear()
+        self.previews.clear()
 
 
 class Jobs:
@@ -67,22 +77,32 @@ class Jobs:
         self._plan = plan
         self._output = output
         self._options = options
-        self._checksum: Callable[[Path], str] = lru_cache(maxsize=None)(sha256_of)  # of images that models share
+        self._modalities = plan.facts.modalities
 
     def records(self, training: Training) -> Path:
         """Return the folder of a training's records."""
         return self._output / RECORDS / training.place
 
+    def label_map(self, training: Training, case: str, subset: ModalitySubset) -> Path:
+        """Return where the prediction of a subset lies, if it is kept."""
+        ending = str(training.model.dataset_json["file_ending"])
+        return self._output / PREDICTIONS / training.place / str(subset) / f"{case}{ending}"
+
     def left(self) -> tuple[list[list[Job]], Counter[str]]:
         """Return (jobs, changed): the jobs of each case, and how many records of which training are out of date.
 
-        The cases of a fold follow one another, so that its models need not be kept afterwards.
+        The cases of a fold follow one another, so that its models need not be kept afterwards. If these are many, the
+        cases come once for each `MOST_TRAININGS` of them.
         """
-        by_case: dict[str, list[Job]] = {}
+        by_case: dict[tuple[Any, ...], list[Job]] = {}
         changed: Counter[str] = Counter()
+        sharing: Counter[tuple[str, ...]] = Counter()
         for training, cases in self._plan.work:
+            together = tuple(case.name for case in cases)
+            turn = sharing[together] // MOST_TRAININGS
+            sharing[together] += 1
             for case in cases:
-                of_case = by_case.setdefault(case.name, [])
+                of_case = by_case.setdefault((together, turn, case.name), [])
                 job, what = self._job(training, case)
                 changed.update([f"{training.name}: {what} changed"] if what else [])
                 of_case += [] if job is None else [job]
@@ -94,62 +114,60 @@ class Jobs:
         record = read_record(self.records(training), case.name)
         if record is None:
             return self._new(training, case, wanted), ""
-        if what := changes(record.identity, self.identity(training, case)):
+        if what := self._changes(record, training, case):
             return self._new(training, case, wanted), ", ".join(what)
         # of what the files are said to have, some channels may have turned out to be empty
-        shown = shown_by(list(record.images), self._modalities, wanted)
-        missing = tuple(subset for subset in shown if str(subset) not in record.scores)
-        if not missing:
-            return None, ""
-        try:
-            preview = Preview.read(self.records(training), case.name)
-        except BenchmarkError:
-            return Job(training, case, shown), ""
-        if set(preview.subsets) != set(record.scores):
-            return Job(training, case, shown), ""
-        previews = dict(zip(preview.subsets, preview.labels, strict=True))
-        return Job(training, case, missing, record, previews=previews), ""
+        shown = shown_by(record.images, wanted)
+        missing = tuple(subset for subset in shown if not self._has(record, training, subset))
+        return (Job(training, case, missing, record) if missing else None), ""
 
     def _new(self, training: Training, case: BenchmarkCase, wanted: Sequence[ModalitySubset]) -> Job | None:
         has = case.case.subset(self._modalities).names
-        subsets = shown_by(list(has), self._modalities, wanted)
+        subsets = shown_by(has, wanted)
         return Job(training, case, subsets) if subsets else None
 
-    @property
-    def _modalities(self) -> Modalities:
-        return self._plan.facts.modalities
+    def _has(self, record: CaseRecord, training: Training, subset: ModalitySubset) -> bool:
+        """Return whether all that is asked for of a subset is there."""
+        is_kept = not self._options.keep_predictions or self.label_map(training, record.case, subset).is_file()
+        return str(subset) in record.scores and is_kept
 
-    def identity_of_training(self, training: Training) -> dict[str, Any]:
+    def _changes(self, record: CaseRecord, training: Training, case: BenchmarkCase) -> list[str]:
+        """Return what changed since a record was written; files are read only if their stamps did."""
+        if what := changes(record.identity, self._identity_of_training(training)):
+            return what
+        files = InputFiles.of(case, self._modalities, training.model.preprocessing.reader)
+        try:
+            if files.stamps() == record.stamps:
+                return []
+            return changes(record.identity, files.checksums())
+        except OSError:
+            return ["input files"]  # what is wrong with them is told when the case is read
+
+    def _identity_of_training(self, training: Training) -> dict[str, Any]:
         """Return what all scores of a training depend on."""
+        facts = self._plan.facts
         return {
             "format": FORMAT,
-            "weights_sha256": training.weights_sha256,
-            "plans_sha256": training.plans_sha256,
-            "step_size": self._options.step_size,
-            "mirroring": self._options.mirroring,
-            "tolerance_mm": self._options.tolerance_mm,
-            "lesion_wise": self._options.lesion_wise,
+            **training.identity,
+            "tolerance_mm": facts.tolerance_mm,
+            "lesion_wise": facts.lesion_wise,
         }
 
-    def identity(self, training: Training, case: BenchmarkCase) -> dict[str, Any]:
-        """Return what the scores of a case depend on; thread-safe."""
-        names = self._modalities.names
-        images = {names[channel]: self._checksum(source.file) for channel, source in case.case.sources.items()}
-        return {
-            **self.identity_of_training(training),
-            "images": images,
-            "reference": self._checksum(case.reference),
-        }
+    def identity(self, training: Training, checksums: dict[str, Any]) -> dict[str, Any]:
+        """Return what the scores of a case depend on, given the checksums of its files."""
+        return {**self._identity_of_training(training), **checksums}
 
-    def remove_outdated(self, training: Training) -> None:
-        """Take away what the training of other weights, or applied otherwise, has left in its folder.
-
-        It is done as soon as training.json tells of the new ones: a report must not show both as one.
-        """
-        records = self.records(training)
-        now = self.identity_of_training(training)
-        for file in records.glob("*.json") if records.is_dir() else ():
-            record = None if file.name == TRAINING_FILE else read_record(records, file.stem)
-            if record is not None and changes(record.identity, now):
-                file.unlink(missing_ok=True)
-                Preview.file_of(records, file.stem).unlink(missing_ok=True)
+    def recall(self, job: Job) -> None:
+        """Read the previews of the subsets that stay; if they are lost, these are predicted, too."""
+        if job.kept is None:
+            return
+        try:
+            preview = Preview.read(self.records(job.training), job.case.name)
+        except BenchmarkError:
+            preview = None
+        if preview is not None and set(preview.subsets) >= set(job.kept.scores):
+            job.previews = dict(zip(preview.subsets, preview.labels, strict=True))
+            return
+        wanted = {*map(str, job.subsets), *job.kept.scores}
+        job.subsets = tuple(subset for subset in self._modalities.subsets() if str(subset) in wanted)
+        job.kept = None

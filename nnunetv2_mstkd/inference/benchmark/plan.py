@@ -1,17 +1,19 @@
 """What a benchmark is to score: which trainings on which cases with which subsets (L3)."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from nnunetv2_mstkd.benchmark.benchmark_facts import BenchmarkFacts
 from nnunetv2_mstkd.benchmark.part import blocks_of_part
+from nnunetv2_mstkd.benchmark.rows import known_trainings, settled
 from nnunetv2_mstkd.cases.problem import Problem
 from nnunetv2_mstkd.errors import BenchmarkError
-from nnunetv2_mstkd.inference.benchmark.cases import BenchmarkCase
+from nnunetv2_mstkd.inference.benchmark.cases import BenchmarkCase, RawDataset
 from nnunetv2_mstkd.inference.benchmark.options import BenchmarkOptions
 from nnunetv2_mstkd.inference.benchmark.training import ModelDescription, Training
+from nnunetv2_mstkd.inference.environment import refuse_variable
 from nnunetv2_mstkd.modalities import Modalities, ModalitySubset
 from nnunetv2_mstkd.regions import ignore_label, regions_of
 
@@ -47,15 +49,35 @@ class Plan:
         return Plan(self.facts, self.subsets, tuple(chosen), problems)
 
 
+def refuse_masking() -> None:
+    """Check that MSTKD_MODALITIES is not set.
+
+    Raises:
+        ModalityError: if it is.
+    """
+    refuse_variable("mstkd benchmark masks by itself; to score some of the subsets use --subsets")
+
+
 def needs_of(model: ModelDescription) -> str | None:
     """Return the name of the subset that a dedicated model is for."""
     return None if model.needs is None else str(model.needs)
 
 
 def facts_of(
-    dataset: str, models: Sequence[ModelDescription], protocol: str, options: BenchmarkOptions
+    dataset: str,
+    models: Sequence[ModelDescription],
+    protocol: str,
+    options: BenchmarkOptions,
+    source: Mapping[str, str] | None = None,
 ) -> BenchmarkFacts:
     """Return what all models have in common.
+
+    Args:
+        dataset: name.
+        models: to compare.
+        protocol: "validation folds" or "test set".
+        options: how.
+        source: of a test set the folders of "images" and "labels".
 
     Raises:
         BenchmarkError: if they differ in channels or labels; the message shows both.
@@ -75,13 +97,32 @@ def facts_of(
         tolerance_mm=options.tolerance_mm,
         lesion_wise=options.lesion_wise,
         protocol=protocol,
+        step_size=options.step_size,
+        mirroring=options.mirroring,
+        source=source,
     )
+
+
+def require_same_dataset(raw: RawDataset, model: ModelDescription) -> None:
+    """Check that a raw dataset still has the channels and labels that a model was trained with.
+
+    Raises:
+        BenchmarkError: if not; the message shows both.
+    """
+    there, here = _comparable(model.dataset_json), _comparable(raw.dataset_json)
+    if there != here:
+        raise BenchmarkError(
+            f"{model.folder} was trained with {there}, but the raw dataset {raw.folder} has {here}: its images would "
+            f"reach the wrong channels, or its labels count as other regions. Export the nnUNet_raw that the model "
+            f"was trained from"
+        )
 
 
 def _comparable(dataset_json: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "channels": list(Modalities.from_dataset_json(dataset_json)),
         "regions": {region.name: region.labels for region in regions_of(dataset_json)},
+        "regions_class_order": dataset_json.get("regions_class_order"),  # the label that each region is written as
         "ignore label": ignore_label(dataset_json),
     }
 
@@ -98,22 +139,14 @@ def subsets_of(options: BenchmarkOptions, modalities: Modalities) -> tuple[Modal
     return tuple(subset for subset in modalities.subsets() if subset in asked)
 
 
-def require_own_places(trainings: Sequence[Training]) -> None:
-    """Check that no two trainings would write the same records.
+def placed(trainings: Sequence[Training], output: Path) -> list[Training]:
+    """Return trainings with the repeat and the row that they have in a benchmark folder, or the next free ones.
 
     Raises:
-        BenchmarkError: if two would.
+        BenchmarkError: if two trainings, given or in the folder, would be one prediction of the report.
     """
-    places = Counter(training.place for training in trainings)
-    given = Counter((training.model.folder.resolve(), training.folds) for training in trainings)
-    doubled = [
-        training
-        for training in trainings
-        if places[training.place] > 1 or given[training.model.folder.resolve(), training.folds] > 1
+    found = settled([training.outline for training in trainings], known_trainings(output))
+    return [
+        replace(training, order=facts.order, repeat=facts.repeat)
+        for training, facts in zip(trainings, found, strict=True)
     ]
-    if doubled:
-        folders = sorted({str(training.model.folder) for training in doubled})
-        raise BenchmarkError(
-            f"{doubled[0].name} is given twice ({', '.join(folders)}): give each model once, and different models "
-            f"different titles, as in TITLE={doubled[0].model.folder}"
-        )

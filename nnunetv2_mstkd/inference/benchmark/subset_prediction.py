@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from nnunetv2.inference.export_prediction import convert_predicted_logits_to_segmentation_with_correct_shape
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nnunetv2_mstkd.distillation.subset_draw import mask_modalities
+from nnunetv2_mstkd.inference.around_network import labels_of
 from nnunetv2_mstkd.inference.model import Model, build_predictor
 from nnunetv2_mstkd.modalities import ModalitySubset
 
@@ -71,6 +71,7 @@ class SubsetPredictor:
         self._predictor = build_predictor(model, device, step_size=step_size, mirroring=mirroring, bar=False)
         self._network = EverySubset(self._predictor.network)
         self._predictor.network = self._network
+        self._most_per_forward = 2 ** len(model.modalities)  # until memory runs out: no limit
         self._num_heads: int = model.labels.num_segmentation_heads
 
     def chunks(self, subsets: Sequence[ModalitySubset], shape: Sequence[int]) -> Iterator[tuple[ModalitySubset, ...]]:
@@ -82,10 +83,39 @@ class SubsetPredictor:
         """
         logits_bytes = 2 * self._num_heads * math.prod(shape)
         size = self._asked_per_forward or automatic_chunk(self.model.configuration.patch_size, logits_bytes)
+        size = min(size, self._most_per_forward)
         yield from (tuple(subsets[start : start + size]) for start in range(0, len(subsets), size))
 
     def predict_logits(self, image: Tensor, subsets: Sequence[ModalitySubset]) -> Tensor:
-        """Return the logits (N, C, *S) of a preprocessed case (M, *S) for N subsets; not thread-safe."""
+        """Return the logits (N, C, *S) of a preprocessed case (M, *S) for N subsets; not thread-safe.
+
+        Where memory runs out, fewer subsets share a forward pass, for the cases that follow, too.
+        """
+        found: list[Tensor] = []
+        done = 0
+        while done < len(subsets):
+            portion = subsets[done : done + self._most_per_forward]
+            logits = self._attempt(image, portion)
+            if logits is None:
+                self._most_per_forward = len(portion) // 2
+                continue
+            found.append(logits)
+            done += len(portion)
+        return found[0] if len(found) == 1 else torch.cat(found)
+
+    def _attempt(self, image: Tensor, subsets: Sequence[ModalitySubset]) -> Tensor | None:
+        """Return the logits; None if there is too little memory for more than one subset at a time."""
+        try:
+            return self._forward(image, subsets)
+        except Exception as error:
+            if len(subsets) == 1 or not is_out_of_memory(error):
+                raise
+        # the error, and the tensors in its frames, are gone here
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        return None
+
+    def _forward(self, image: Tensor, subsets: Sequence[ModalitySubset]) -> Tensor:
         self._network.modality_mask = torch.tensor([subset.present for subset in subsets])
         # its one use in the sliding window is the number of channels of the logits
         self._predictor.label_manager = SimpleNamespace(num_segmentation_heads=self._num_heads * len(subsets))
@@ -97,14 +127,14 @@ class SubsetPredictor:
 
     def finish(self, logits: Tensor, properties: dict[str, Any]) -> NDArray[np.integer]:
         """Return the labels (z, y, x) of one subset's logits (C, *S), in the case's own geometry; thread-safe."""
-        return convert_predicted_logits_to_segmentation_with_correct_shape(
-            logits,
-            self.model.plans,
-            self.model.configuration,
-            self.model.labels,
-            properties,
-            num_threads_torch=torch.get_num_threads(),
-        )
+        return labels_of(logits, self.model, properties)[0]
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error means that memory ran out, of the GPU or of the machine."""
+    # PyTorch has a class of its own for CUDA alone
+    told = str(error).lower()
+    return isinstance(error, MemoryError) or "out of memory" in told or "allocate memory" in told
 
 
 def automatic_chunk(patch_size: Sequence[int], logits_bytes: int) -> int:

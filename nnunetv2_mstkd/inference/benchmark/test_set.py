@@ -1,6 +1,5 @@
 """A benchmark of any model folders on a folder of cases (L3)."""
 
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +10,11 @@ from nnunetv2_mstkd.inference.benchmark.plan import (
     Plan,
     facts_of,
     needs_of,
-    require_own_places,
+    placed,
+    refuse_masking,
     subsets_of,
 )
-from nnunetv2_mstkd.inference.benchmark.training import ModelDescription, Training, describe_model, orders_of
+from nnunetv2_mstkd.inference.benchmark.training import ModelDescription, Training, describe_model
 from nnunetv2_mstkd.inference.model_folder import fold_names
 
 
@@ -34,6 +34,12 @@ class TestSet:
     models: tuple[Titled, ...]
     folds: tuple[str, ...] | None = None
 
+    @property
+    def name(self) -> str:
+        """The folder that has that of the labels in it: as a rule a raw dataset."""
+        labels = self.labels.resolve()
+        return labels.parent.name or labels.name
+
 
 def plan_test_set(source: TestSet, output: Path, options: BenchmarkOptions) -> Plan:
     """Look at models and cases; nothing is loaded, no image is read.
@@ -47,6 +53,7 @@ def plan_test_set(source: TestSet, output: Path, options: BenchmarkOptions) -> P
         BenchmarkError: if models do not go together, or their cases are not known.
         ModelFolderError, CheckpointError, ModalityError, CaseError: if something is missing or damaged.
     """
+    refuse_masking()
     described: list[tuple[ModelDescription, tuple[str, ...]]] = []
     for _, text in source.models:
         folds = tuple(dict.fromkeys(fold_names(Path(text), source.folds, options.checkpoint)))
@@ -59,16 +66,13 @@ def plan_test_set(source: TestSet, output: Path, options: BenchmarkOptions) -> P
             for (given, _), model in zip(source.models, models, strict=True)
         ]
     )
-    facts = facts_of(str(models[0].plans["dataset_name"]), models, "test set", options)
-    orders = orders_of(titles, output)
-    seen: Counter[tuple[str, str | None]] = Counter()
-    trainings = []
-    for title, (model, folds) in zip(titles, described, strict=True):
-        # what nothing but the folder tells apart was trained several times
-        repeat = seen[title, needs_of(model)]
-        seen[title, needs_of(model)] += 1
-        trainings.append(Training(title, orders[title], repeat, folds, model, options.inference))
-    require_own_places(trainings)
+    folders = {"images": str(source.images.resolve()), "labels": str(source.labels.resolve())}
+    facts = facts_of(source.name, models, "test set", options, folders)
+    facts.require_same(output)
     cases = test_set_cases(source.images, source.labels, facts.modalities, models[0].preprocessing.reader)
-    work = [(training, tuple(cases.by_name.values())) for training in trainings]
+    trainings = [
+        Training(title, 0, 0, folds, model, options.inference, tuple(cases.by_name))
+        for title, (model, folds) in zip(titles, described, strict=True)
+    ]
+    work = [(training, tuple(cases.by_name.values())) for training in placed(trainings, output)]
     return Plan(facts, subsets_of(options, facts.modalities), tuple(work), cases.problems)

@@ -9,15 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-from nnunetv2_mstkd.benchmark.training_facts import TrainingFacts, training_files
+from nnunetv2_mstkd.benchmark.training_facts import TrainingFacts
 from nnunetv2_mstkd.checksum import sha256_of
 from nnunetv2_mstkd.errors import BenchmarkError, ModelFolderError
 from nnunetv2_mstkd.inference.benchmark.case_preparation import Preprocessing
-from nnunetv2_mstkd.inference.model_folder import find_trainer, needed_subset, read_json
+from nnunetv2_mstkd.inference.model_folder import (
+    damage_told,
+    find_trainer,
+    needed_subset,
+    read_description,
+    require_entries,
+)
 from nnunetv2_mstkd.inference.run_record import versions
 from nnunetv2_mstkd.inference.safe_checkpoint import CONFIGURATION, INIT_ARGS, TRAINER_NAME, load_checkpoint
-from nnunetv2_mstkd.inference.safe_plans import require_safe_plans
 from nnunetv2_mstkd.modalities import Modalities, ModalitySubset
 from nnunetv2_mstkd.trainers.subset_trainer import SubsetTrainer
 
@@ -58,12 +64,8 @@ class ModelDescription:
         Raises:
             ModelFolderError: if the plans are damaged.
         """
-        try:
+        with damage_told(self.folder):
             return Preprocessing(self.plans, self.configuration, self.dataset_json)
-        except Exception as error:  # nnU-Net has as many kinds as entries
-            raise ModelFolderError(
-                f"The plans.json or dataset.json in {self.folder} are damaged: {type(error).__name__}: {error}"
-            ) from error
 
     def scores_on(self, subset: ModalitySubset) -> bool:
         """Return whether the model is scored on a subset: a dedicated one is on its own alone."""
@@ -84,9 +86,7 @@ def describe_model(folder: Path, folds: Sequence[str], checkpoint: str, *, trust
         UntrustedPlansError, UntrustedCheckpointError: if the model could execute code; not with `trust_checkpoint`.
         BenchmarkError: if it is the second stage of a cascade.
     """
-    plans, dataset_json = (read_json(folder, name) for name in ("plans.json", "dataset.json"))
-    if not trust_checkpoint:
-        require_safe_plans(plans)
+    plans, dataset_json = read_description(folder, trust=trust_checkpoint)
     trainer_name, configuration = _names(folder, folds, checkpoint, trust_checkpoint)
     if configuration not in plans.get("configurations", {}):
         raise ModelFolderError(f"{folder / 'plans.json'} has no configuration {configuration!r}")
@@ -96,7 +96,7 @@ def describe_model(folder: Path, folds: Sequence[str], checkpoint: str, *, trust
             f"Benchmark the first stage, or a configuration that is no cascade"
         )
     trainer = find_trainer(trainer_name)
-    return ModelDescription(
+    described = ModelDescription(
         folder=folder,
         checkpoint=checkpoint,
         trainer=trainer_name,
@@ -106,6 +106,11 @@ def describe_model(folder: Path, folds: Sequence[str], checkpoint: str, *, trust
         needs=needed_subset(trainer, plans, Modalities.from_dataset_json(dataset_json)),
         handles_missing=issubclass(trainer, SubsetTrainer),
     )
+    with damage_told(folder):  # before any case is read
+        manager = PlansManager(plans)
+        require_entries(manager, manager.get_configuration(configuration), dataset_json)
+        _ = described.preprocessing
+    return described
 
 
 def _names(folder: Path, folds: Sequence[str], checkpoint: str, trust: bool) -> tuple[str, str]:
@@ -128,6 +133,7 @@ class Training:
         folds: as in the folders' names.
         model: what it is.
         inference: how it is applied.
+        cases: names of all that it is to predict.
     """
 
     title: str
@@ -136,6 +142,7 @@ class Training:
     folds: tuple[str, ...]
     model: ModelDescription = field(repr=False)
     inference: Mapping[str, Any] = field(repr=False)
+    cases: tuple[str, ...] = field(repr=False)
 
     @cached_property
     def weights_sha256(self) -> dict[str, str]:
@@ -147,49 +154,64 @@ class Training:
         """Of plans.json."""
         return sha256_of(self.model.folder / "plans.json")
 
+    @cached_property
+    def dataset_json_sha256(self) -> str:
+        """Of dataset.json."""
+        return sha256_of(self.model.folder / "dataset.json")
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What scores depend on, of a training: that of its facts, once they are written."""
+        return {key: getattr(self, key) for key in _NO_FACTS.identity}
+
     @property
     def name(self) -> str:
-        """The training in a few words: "MST-KD fold 0", "MST-KD repeat 1 folds 0 1"."""
-        repeat = f" repeat {self.repeat}" if self.repeat else ""
-        return f"{self.title}{repeat} fold{'s' if len(self.folds) > 1 else ''} {' '.join(self.folds)}"
+        """The training in a few words."""
+        return self.outline.name
 
     @cached_property
     def place(self) -> Path:
         """Where its records and predictions lie."""
-        return replace(_NO_FACTS, **self._known()).place
+        return self.outline.place
+
+    @cached_property
+    def outline(self) -> TrainingFacts:
+        """What training.json says, as far as it is known without checkpoints; the rest is empty."""
+        return self.updated(_NO_FACTS)
 
     def facts(self, parameters: int) -> TrainingFacts:
         """Return what training.json says, given the number of the network's parameters."""
         device = torch.device(str(self.inference["device"]))
         return replace(
-            _NO_FACTS,
-            **self._known(),
-            weights_sha256=self.weights_sha256,
-            plans_sha256=self.plans_sha256,
+            self.outline,
+            **self.identity,
             parameters=parameters,
             inference=dict(self.inference),
             versions=versions(),
             hardware=hardware(device),
         )
 
-    def _known(self) -> dict[str, Any]:
+    def updated(self, facts: TrainingFacts) -> TrainingFacts:
+        """Return a training.json that is there with what the plan says now: title, order, repeat, cases, model."""
         model = self.model
-        return {
-            "title": self.title,
-            "order": self.order,
-            "repeat": self.repeat,
-            "folds": self.folds,
-            "folder": str(model.folder.resolve()),
-            "trainer": model.trainer,
-            "plans": str(model.plans["plans_name"]),
-            "configuration": model.configuration,
-            "checkpoint": model.checkpoint,
-            "trained_for_missing_modalities": model.handles_missing,
-            "needs": None if model.needs is None else str(model.needs),
-        }
+        return replace(
+            facts,
+            title=self.title,
+            order=self.order,
+            repeat=self.repeat,
+            folds=self.folds,
+            folder=str(model.folder.resolve()),
+            trainer=model.trainer,
+            plans=str(model.plans["plans_name"]),
+            configuration=model.configuration,
+            checkpoint=model.checkpoint,
+            trained_for_missing_modalities=model.handles_missing,
+            needs=None if model.needs is None else str(model.needs),
+            cases=self.cases,
+        )
 
 
-_NO_FACTS = TrainingFacts("", 0, 0, (), "", "", "", "", "", {}, "", False, None, 0, {}, {}, {})
+_NO_FACTS = TrainingFacts("", 0, 0, (), "", "", "", "", "", {}, "", "", False, None, 0, {}, {}, {}, ())
 
 
 def hardware(device: torch.device) -> dict[str, Any]:
@@ -206,18 +228,3 @@ def _cpu_name() -> str:
     except OSError:
         return platform.processor()
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-
-
-def orders_of(titles: Sequence[str], folder: Path) -> dict[str, int]:
-    """Return the row of each title: as in the folder already, else as given, behind what others put there.
-
-    Args:
-        titles: in the order in which they are given.
-        folder: of the benchmark.
-    """
-    there: dict[str, int] = {}
-    for file in training_files(folder):
-        facts = TrainingFacts.read(file)
-        there[facts.title] = min(facts.order, there.get(facts.title, facts.order))
-    first_free = 1 + max((order for title, order in there.items() if title not in titles), default=-1)
-    return {title: there.get(title, first_free + i) for i, title in enumerate(dict.fromkeys(titles))}

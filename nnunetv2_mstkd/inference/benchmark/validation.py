@@ -4,22 +4,34 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nnunetv2.paths import nnUNet_results
-from nnunetv2.utilities.dataset_name_id_conversion import maybe_convert_to_dataset_name
-
 from nnunetv2_mstkd.benchmark.title import Nameable, Titled, titles_of
-from nnunetv2_mstkd.errors import BenchmarkError, ModelFolderError
-from nnunetv2_mstkd.inference.benchmark.cases import BenchmarkCase, Cases, training_cases, validation_names
+from nnunetv2_mstkd.errors import BenchmarkError
+from nnunetv2_mstkd.inference.benchmark.cases import (
+    BenchmarkCase,
+    Cases,
+    raw_dataset,
+    training_cases,
+    validation_names,
+)
 from nnunetv2_mstkd.inference.benchmark.options import BenchmarkOptions
 from nnunetv2_mstkd.inference.benchmark.plan import (
     Plan,
     facts_of,
     needs_of,
-    require_own_places,
+    placed,
+    refuse_masking,
+    require_same_dataset,
     subsets_of,
 )
-from nnunetv2_mstkd.inference.benchmark.training import ModelDescription, Training, describe_model, orders_of
-from nnunetv2_mstkd.inference.model_folder import ALL_CASES, fold_names
+from nnunetv2_mstkd.inference.benchmark.training import ModelDescription, Training, describe_model
+from nnunetv2_mstkd.inference.model_folder import (
+    ALL_CASES,
+    default_results,
+    find_dataset_name,
+    fold_names,
+    model_name,
+    require_trained,
+)
 
 
 @dataclass(frozen=True)
@@ -55,8 +67,9 @@ def plan_cross_validation(source: CrossValidation, output: Path, options: Benchm
         BenchmarkError: if models do not go together, or their cases are not known.
         ModelFolderError, CheckpointError, ModalityError, CaseError: if something is missing or damaged.
     """
-    dataset = _dataset_name(source.dataset)
-    repeats = source.results or (_default_results(),)
+    refuse_masking()
+    dataset = find_dataset_name(source.dataset)
+    repeats = source.results or (default_results("or name the folders of the models with --results"),)
     named = _trained(source, dataset, repeats)
     described = [
         [_described(folder, source.folds, options) for folder in folders] for _, _, folders in named
@@ -69,32 +82,22 @@ def plan_cross_validation(source: CrossValidation, output: Path, options: Benchm
         ]
     )
     facts = facts_of(dataset, models, "validation folds", options)
-    orders = orders_of(titles, output)
+    facts.require_same(output)
+    raw = raw_dataset(dataset)
+    require_same_dataset(raw, models[0])
+    names = validation_names(dataset, sorted({fold for repeat in described for _, folds in repeat for fold in folds}))
+    cases = training_cases(raw, list(dict.fromkeys(name for fold in names.values() for name in fold)), facts.modalities)
+    of_fold = {fold: _present(own, cases) for fold, own in names.items()}
     trainings = [
-        Training(title, orders[title], repeat, (fold,), model, options.inference)
+        Training(title, 0, 0, (fold,), model, options.inference, tuple(case.name for case in of_fold[fold]))
         for title, by_repeat in zip(titles, described, strict=True)
-        for repeat, (model, folds) in enumerate(by_repeat)
+        for model, folds in by_repeat
         for fold in folds
     ]
-    trainings.sort(key=lambda training: int(training.folds[0]))  # stable: the models of a fold share its cases
-    require_own_places(trainings)
-    names = validation_names(dataset, list(dict.fromkeys(training.folds[0] for training in trainings)))
-    cases = training_cases(dataset, [name for fold in names.values() for name in fold], facts.modalities)
-    work = [(training, _present(names[training.folds[0]], cases)) for training in trainings]
+    ready = placed(trainings, output)
+    ready.sort(key=lambda training: int(training.folds[0]))  # stable: the models of a fold share its cases
+    work = [(training, of_fold[training.folds[0]]) for training in ready]
     return Plan(facts, subsets_of(options, facts.modalities), tuple(work), cases.problems)
-
-
-def _dataset_name(dataset: str) -> str:
-    try:
-        return str(maybe_convert_to_dataset_name(dataset))
-    except (RuntimeError, ValueError) as error:
-        raise BenchmarkError(f"nnU-Net knows no dataset {dataset!r} ({error})") from error
-
-
-def _default_results() -> Path:
-    if not nnUNet_results.is_set():
-        raise BenchmarkError("nnUNet_results is not set: export it, or name the folders of the models with --results")
-    return Path(nnUNet_results.get())
 
 
 def _trained(
@@ -109,13 +112,12 @@ def _trained(
     """
     found = []
     for title, trainer in source.trainers:
-        models = [f"{trainer}__{plans}__{source.configuration}" for plans in source.plans]
+        models = [model_name(trainer, plans, source.configuration) for plans in source.plans]
         there = [model for model in models if any((folder / dataset / model).is_dir() for folder in repeats)]
         for model in there or models:
             folders = [results / dataset / model for results in repeats]
-            if missing := [folder for folder in folders if not folder.is_dir()]:
-                others = sorted(path.name for path in missing[0].parent.glob("*__*__*"))
-                raise ModelFolderError(f"There is no {missing[0]}; trained there: {', '.join(others) or 'nothing'}")
+            for folder in folders:
+                require_trained(folder)
             found.append((title, trainer, folders))
     return found
 

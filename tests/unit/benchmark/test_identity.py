@@ -7,10 +7,10 @@ MODALITIES = Modalities(("T1", "T1ce", "T2"))
 
 
 def test_changes_are_told_in_words():
-    now = {"weights_sha256": {"0": "a"}, "step_size": 0.5, "reference": "r"}
+    now = {"weights_sha256": {"0": "a"}, "plans_sha256": "p", "reference": "r"}
     assert changes(now, now) == []
     assert changes({**now, "weights_sha256": {"0": "b"}}, now) == ["checkpoint"]
-    assert changes({"step_size": 1.0}, now) == ["checkpoint", "step size", "reference"]
+    assert changes({"plans_sha256": "q"}, now) == ["checkpoint", "plans", "reference"]
 
 
 def test_more_than_is_asked_for_is_no_change():
@@ -18,7 +18,7 @@ def test_more_than_is_asked_for_is_no_change():
 
 
 def test_a_case_shows_the_subsets_of_what_it_has():
-    assert list(map(str, shown_by(["T1", "T2"], MODALITIES, MODALITIES.subsets()))) == ["T1", "T2", "T1+T2"]
+    assert list(map(str, shown_by(["T1", "T2"], MODALITIES.subsets()))) == ["T1", "T2", "T1+T2"]
 
 
 def test_a_damaged_record_counts_as_none(tmp_path):

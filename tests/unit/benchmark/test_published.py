@@ -2,7 +2,7 @@
 
 import pytest
 
-from nnunetv2_mstkd.benchmark.published.published_values import all_published, published_for
+from nnunetv2_mstkd.benchmark.published.published_values import all_published, mean_over, published_for
 from nnunetv2_mstkd.errors import BenchmarkError
 from nnunetv2_mstkd.modalities import Modalities
 
@@ -64,6 +64,32 @@ def test_flags_are_attached():
     uniform = [v for v in brats if v.flag and "uniform" in v.flag]
     assert {v.method for v in uniform} == {"M2FTrans"}
     assert len({v.subset for v in uniform}) == len(uniform) == 15
+
+
+def test_printed_averages_that_are_not_those_of_their_cells_are_flagged():
+    # by hand from the tables: printed average, mean of the 15 cells
+    wrong = {
+        ("BraTS2024", "ET", "MST-KDNet"): ("59.8", "60.07"),
+        ("BraTS2024", "TC", "MST-KDNet"): ("59.5", "59.69"),
+        ("FeTS2024", "ET", "M2FTrans"): ("63.0", "61.63"),
+        ("FeTS2024", "TC", "M2FTrans"): ("74.3", "74.11"),
+        ("FeTS2024", "ET", "ACN"): ("67.3", "67.43"),
+    }
+    averages = [v for d in ("BraTS2024", "FeTS2024") for v in published_for(d, FOUR) if v.subset == "avg_printed"]
+    flags = {(v.dataset, v.region, v.method): v.flag for v in averages if v.flag}
+    assert flags.keys() == wrong.keys()
+    for place, (printed, mean) in wrong.items():
+        assert flags[place] == f"printed as {printed}, but the mean of the 15 printed values is {mean}"
+
+
+def test_the_mean_over_some_subsets():
+    values = [
+        v for v in published_for("BraTS2024", FOUR) if (v.metric, v.region, v.method) == ("dice", "WT", "RA-HVED")
+    ]
+    # Table 1: T2 alone 75.4, FLAIR alone 71.4
+    assert mean_over(values, ["T2", "FLAIR"]) == pytest.approx((75.4 + 71.4) / 2)
+    assert mean_over(values, ["T2", "DWI"]) is None
+    assert mean_over(values, []) is None
 
 
 def test_a_flag_of_one_of_two_sources_is_not_on_the_other():

@@ -1,5 +1,6 @@
 """The files of a benchmark folder."""
 
+import hashlib
 import json
 from dataclasses import replace
 
@@ -37,6 +38,13 @@ def test_facts_are_read_as_written(folder):
     ("change", "told"),
     [
         ({"tolerance_mm": 2.0}, "tolerance_mm is 1.0 there and 2.0 now"),
+        ({"tolerance_mm": 2.0}, r"2\.0 now \(--tolerance\)"),
+        ({"step_size": 0.25}, r"step_size is 0\.5 there and 0\.25 now \(-step_size\)"),
+        ({"mirroring": False}, r"mirroring is True there and False now \(--disable_tta\)"),
+        (
+            {"source": {"images": "/i", "labels": "/l"}},
+            r"source is None there and {'images': '/i', 'labels': '/l'} now",
+        ),
         ({"protocol": "test set"}, "protocol is 'validation folds' there and 'test set' now"),
         ({"regions": ONE.regions[::-1]}, "regions is"),
         ({"regions": (Region("whole_tumor", (1, 2)), *ONE.regions[1:])}, "regions is"),
@@ -47,6 +55,11 @@ def test_another_benchmark_in_the_same_folder_is_refused(folder, change, told):
         replace(ONE.facts, **change).write(folder)
     assert "another output folder" in str(refused.value)
     assert BenchmarkFacts.read(folder) == ONE.facts
+
+
+def test_a_folder_that_holds_nothing_yet_fits(tmp_path):
+    ONE.facts.require_same(tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_without_a_benchmark_says_what_to_do(tmp_path):
@@ -70,7 +83,9 @@ def test_a_training_is_read_as_written(folder, training):
 
 def test_records_lie_where_the_documentation_says(folder, training):
     name = "nnUNetTrainernnUNet__nnUNetPlans__3d_fullres"
-    expected = folder / "records" / "nnU-Net" / name / "repeat_0" / "fold_0"
+    model = f"results_0/Dataset901_MadeUp/{name}\ncheckpoint_final.pth"
+    digest = hashlib.sha256(model.encode()).hexdigest()[:8]
+    expected = folder / "records" / f"{name}_{digest}" / "fold_0"
     assert training.records(folder) == expected
     assert expected / TRAINING_FILE in training_files(folder)
     assert len(training_files(folder)) == 3
@@ -78,6 +93,32 @@ def test_records_lie_where_the_documentation_says(folder, training):
 
 def test_an_ensemble_has_all_folds_in_its_place(training):
     assert replace(training, folds=("0", "1", "4")).place.name == "fold_0_1_4"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"folder": "elsewhere/nnUNetTrainernnUNet__nnUNetPlans__3d_fullres"}, {"checkpoint": "checkpoint_best.pth"}],
+)
+def test_a_place_belongs_to_one_folder_and_checkpoint(training, change):
+    other = replace(training, **change).place
+    assert other != training.place
+    assert other.parent.name.startswith("nnUNetTrainernnUNet__nnUNetPlans__3d_fullres_")
+
+
+def test_a_place_does_not_depend_on_what_a_model_is_called(training):
+    assert replace(training, title="Ours", order=4, repeat=2).place == training.place
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({}, "nnU-Net fold 0"),
+        ({"repeat": 1}, "nnU-Net repeat 1 fold 0"),
+        ({"folds": ("0", "4")}, "nnU-Net folds 0 4"),
+    ],
+)
+def test_a_training_in_a_few_words(training, change, name):
+    assert replace(training, **change).name == name
 
 
 @pytest.mark.parametrize("title", ["MST-KD", "nnU-Net_5epochs", "a.b+c"])

@@ -3,6 +3,7 @@
 import json
 import shutil
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -63,6 +64,30 @@ def test_dedicated_models_of_one_title_are_one_row(tmp_path):
     assert results.models[1].is_dedicated
     assert not results.models[0].is_dedicated
     assert (~np.isnan(results.values("dice")[1])).all(axis=(1, 2)).tolist() == [True, True, False]
+
+
+@pytest.mark.parametrize("key", ["weights_sha256", "plans_sha256", "dataset_json_sha256"])
+def test_records_of_another_state_of_the_model_are_left_out(tmp_path, key):
+    folder = write_benchmark(tmp_path, made_up(models=(NNUNET,), cases=3))
+    training = next(trainings(made_up(models=(NNUNET,), cases=3)))
+    file = CaseRecord.file_of(training.records(folder), "case_001")
+    record = CaseRecord.read(file)
+    replace(record, identity={**record.identity, key: {"0": "other"}}).write(file.parent)
+    results = read_results(folder)
+    assert results.cases == ("case_000", "case_002")
+    assert results.passed_over == (file,)
+
+
+def test_records_of_cases_that_are_no_longer_to_be_predicted_are_left_out(tmp_path):
+    folder = write_benchmark(tmp_path, made_up(models=(NNUNET,), cases=3))
+    training = next(trainings(made_up(models=(NNUNET,), cases=3)))
+    replace(training, cases=("case_000", "case_001", "case_007")).write(folder)
+    results = read_results(folder)
+    assert results.cases == ("case_000", "case_001")
+    assert [file.name for file in results.passed_over] == ["case_002.json"]
+    replace(training, cases=()).write(folder)
+    with pytest.raises(BenchmarkError, match="no finished case but 3 of other models or cases"):
+        read_results(folder)
 
 
 def test_one_prediction_scored_twice_is_refused(tmp_path):

@@ -1,5 +1,6 @@
 """The summary of a benchmark."""
 
+import copy
 import json
 import warnings
 from dataclasses import replace
@@ -9,8 +10,10 @@ import pytest
 from benchmark_records import BRATS, DROPOUT, MSTKD, NNUNET, MadeUpBenchmark, MadeUpModel, write_benchmark
 from scipy import stats
 
-from nnunetv2_mstkd.benchmark.report.options import ReportOptions
+from nnunetv2_mstkd.benchmark.headline import headline
+from nnunetv2_mstkd.benchmark.report_options import ReportOptions
 from nnunetv2_mstkd.benchmark.results import read_results
+from nnunetv2_mstkd.benchmark.small_sample import small_sample
 from nnunetv2_mstkd.benchmark.summary import summarise
 from nnunetv2_mstkd.errors import BenchmarkError, EvaluationError
 from nnunetv2_mstkd.regions import Region
@@ -23,6 +26,14 @@ def summary_of(folder, benchmark, **options):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         return summarise(read_results(write_benchmark(folder, benchmark)), ReportOptions(**options))
+
+
+def without(folder, title, *cases, repeat=0):
+    """Take finished cases of a model away, as if the run had been stopped, and read the rest."""
+    for each in read_results(folder).records:
+        if (each.training.title, each.training.repeat) == (title, repeat) and each.record.case in cases:
+            (each.folder / f"{each.record.case}.json").unlink()
+    return read_results(folder)
 
 
 def one(rows, **wanted):
@@ -103,9 +114,9 @@ def test_penalised_patients_are_counted_and_two_empty_masks_are_no_penalty(summa
 def test_empties_are_counted_in_pairs_of_masks(summary):
     tumour = one(summary["empties"], model="nnU-Net", region="tumour")
     # 8 cases x 3 subsets x 2 repeats; both empty in one case, the prediction alone in one case and subset
-    kinds = {key: tumour[key] for key in ("pairs", "both", "reference_only", "prediction_only")}
-    assert kinds == {"pairs": 48, "both": 6, "reference_only": 0, "prediction_only": 2}
-    assert one(summary["empties"], model="MST-KD", region="tumour")["reference_only"] == 6
+    kinds = {key: tumour[key] for key in ("pairs", "both", "reference_empty", "prediction_empty")}
+    assert kinds == {"pairs": 48, "both": 6, "reference_empty": 0, "prediction_empty": 2}
+    assert one(summary["empties"], model="MST-KD", region="tumour")["reference_empty"] == 6
 
 
 def test_averages_are_means_over_the_subsets_of_means_over_the_patients(summary):
@@ -120,6 +131,14 @@ def test_the_spread_over_repeats_is_that_of_the_repeats_averages(results, summar
     assert row["sd_over_repeats"] == pytest.approx(abs(by_repeat[0] - by_repeat[1]) / np.sqrt(2))
 
 
+def test_the_spread_over_repeats_is_of_the_patients_that_all_repeats_have(tmp_path):
+    results = without(write_benchmark(tmp_path, replace(CLEAN, repeats=2)), "MST-KD", "case_000", "case_003", repeat=1)
+    row = one(summarise(results, ReportOptions())["metrics"]["dice"]["averages"], model="MST-KD", region="all")
+    common = [i for i in range(8) if i not in (0, 3)]
+    by_repeat = results.values_by_repeat("dice")[2][..., common].mean(axis=(1, 2, 3))
+    assert row["sd_over_repeats"] == pytest.approx(abs(by_repeat[0] - by_repeat[1]) / np.sqrt(2))
+
+
 # comparisons --------------------------------------------------------------------------------------------------------
 
 
@@ -131,6 +150,19 @@ def test_a_comparison_is_paired_by_patient(results, summary):
     assert row["wilcoxon_p"] == pytest.approx(stats.wilcoxon(differences, method="exact").pvalue)
     assert row["ci_low"] < row["mean_difference"] < row["ci_high"]
     assert (row["wins"], row["ties"], row["losses"]) == ((differences > 0).sum(), 0, (differences < 0).sum())
+
+
+def test_both_means_of_a_comparison_are_of_its_pairs(tmp_path):
+    results = without(write_benchmark(tmp_path, CLEAN), "MST-KD", "case_001", "case_002")
+    summary = summarise(results, ReportOptions())
+    paired = [0, 3, 4, 5, 6, 7]
+    own, base = results.values("dice")[2][..., paired], results.values("dice")[0][..., paired]
+    for subset, region, place in (("PET", "kidney", (1, 0)), ("all", "kidney", (slice(None), 0)), ("all", "all", ())):
+        row = one(summary["metrics"]["dice"]["comparisons"], model="MST-KD", subset=subset, region=region)
+        assert row["n"] == 6
+        assert row["mean"] == pytest.approx(own[place].mean())
+        assert row["baseline_mean"] == pytest.approx(base[place].mean())
+        assert row["mean"] - row["baseline_mean"] == pytest.approx(row["mean_difference"])
 
 
 def test_equal_values_are_zeros_and_ties(tmp_path):
@@ -191,12 +223,28 @@ def test_mean_ranks_add_up_and_the_better_model_is_first(summary):
     assert min(rows, key=lambda row: row["mean_rank"])["model"] == "MST-KD"
 
 
-def test_shapley_values_add_up_to_the_mean_of_all_modalities(summary):
+@pytest.mark.parametrize("title", ["nnU-Net", "MST-KD"])
+def test_shapley_values_add_up_to_all_modalities_less_an_empty_segmentation(summary, title):
     content = summary["metrics"]["dice"]
-    for region in ("kidney", "tumour"):
-        values = [r["value"] for r in content["shapley"] if (r["model"], r["region"]) == ("MST-KD", region)]
-        full = one(content["cells"], model="MST-KD", region=region, subset="CT+PET")
-        assert sum(values) == pytest.approx(full["mean"])
+    # one of the 8 patients has no tumour: an empty segmentation is right there, its Dice is 1
+    for region, of_nothing in (("kidney", 0), ("tumour", 1 / 8)):
+        values = [r["value"] for r in content["shapley"] if (r["model"], r["region"]) == (title, region)]
+        full = one(content["cells"], model=title, region=region, subset="CT+PET")
+        assert sum(values) == pytest.approx(full["mean"] - of_nothing)
+
+
+def test_a_policy_that_leaves_a_patient_out_leaves_it_out_of_shapley_values(tmp_path):
+    summary = summary_of(tmp_path, replace(SMALL, missed=0), policy="nan")
+    results = read_results(tmp_path)
+    values = [r["value"] for r in summary["metrics"]["dice"]["shapley"]
+              if (r["model"], r["region"]) == ("MST-KD", "tumour")]  # fmt: skip
+    # case_007 has no tumour
+    assert sum(values) == pytest.approx(results.values("dice")[2, 2, 1, :7].mean())
+
+
+def test_two_models_are_not_ranked(tmp_path):
+    content = summary_of(tmp_path, replace(CLEAN, models=(NNUNET, MSTKD)))["metrics"]["dice"]
+    assert content["ranks"] == []
 
 
 def test_distances_have_no_shapley_values(summary):
@@ -207,13 +255,13 @@ def test_distances_have_no_shapley_values(summary):
 
 
 def test_a_dedicated_model_is_compared_where_it_was_scored(tmp_path):
-    models = (NNUNET, MadeUpModel("dedicated", 0.1, needs="PET"), MSTKD)
+    models = (NNUNET, MadeUpModel("dedicated", 0.1, needs="PET"), MSTKD, DROPOUT)
     summary = summary_of(tmp_path, replace(CLEAN, models=models))
     content = summary["metrics"]["dice"]
     rows = [row for row in content["comparisons"] if row["model"] == "dedicated"]
     assert {row["subset"] for row in rows} == {"PET", "all"}
     assert one(content["averages"], model="dedicated", region="all")["mean"] is None
-    assert {row["model"] for row in content["ranks"]} == {"nnU-Net", "MST-KD"}
+    assert {row["model"] for row in content["ranks"]} == {"nnU-Net", "MST-KD", "Dropout"}
     assert {row["value"] for row in content["shapley"] if row["model"] == "dedicated"} == {None}
     entry = one(summary["models"], title="dedicated")
     assert (entry["dedicated"], entry["scored_subsets"]) == (True, ["PET"])
@@ -243,6 +291,51 @@ def test_the_headline_gives_model_mean_difference_and_interval(tmp_path):
     assert f"{row['ci_low']:+.3f} to {row['ci_high']:+.3f}" in text
 
 
+def test_the_headlines_means_are_of_the_pairs_and_it_says_so(tmp_path):
+    results = without(write_benchmark(tmp_path, CLEAN), "MST-KD", "case_001", "case_002")
+    text = summarise(results, ReportOptions(baseline="Dropout"))["headline"]["text"]
+    own, base = (results.values("dice")[m][..., [0, 3, 4, 5, 6, 7]].mean() for m in (2, 1))
+    assert f"reaches a mean Dice of {own:.2f} over all 3 subsets of the modalities and 2 regions of 6 of 8 pat" in text
+    assert f"{own - base:.3f} above Dropout ({base:.2f};" in text
+    assert "the values that both models have, of 6 of the 8 patients for each subset and region." in text
+
+
+def test_the_headline_says_when_a_policy_leaves_pairs_out(tmp_path):
+    text = summary_of(tmp_path, SMALL, policy="nan")["headline"]["text"]
+    # of each patient the kidney is there, but case_007 has no tumour, and no model has a Dice where nnU-Net has none
+    assert "2 regions of 8 patients," in text
+    assert "of 7 to 8 of the 8 patients for each subset and region." in text
+
+
+def test_the_best_of_several_models_is_corrected_for_the_choice(results, summary):
+    made_up = copy.deepcopy(summary)
+    rows = [r for r in made_up["metrics"]["dice"]["comparisons"] if r["subset"] == r["region"] == "all"]
+    for row in rows:
+        row.update(ci_low=0.01, ci_high=0.09, wilcoxon_p=0.03 if row["model"] == "MST-KD" else 0.2)
+    found = headline(results, made_up)
+    # Holm: the smaller of two times 2
+    assert (found["wilcoxon_p"], found["holm_p"], found["candidates"]) == (0.03, pytest.approx(0.06), 2)
+    assert "shows no clear difference (Wilcoxon p = 0.060, Holm over 2 models)" in found["text"]
+    rows[0]["wilcoxon_p"] = rows[1]["wilcoxon_p"] = 0.0001
+    assert "differs from that of nnU-Net (Wilcoxon p < 0.001, Holm over 2 models)" in headline(results, made_up)["text"]
+
+
+def test_a_mean_that_the_ranks_contradict_is_no_clear_difference(results, summary):
+    made_up = copy.deepcopy(summary)
+    for row in made_up["metrics"]["dice"]["comparisons"]:
+        row.update(ci_low=0.01, ci_high=0.09, wilcoxon_p=0.001, rank_biserial=0.5)
+    assert "no clear difference" not in headline(results, made_up)["text"]
+    for row in made_up["metrics"]["dice"]["comparisons"]:
+        row["rank_biserial"] = -0.5
+    assert "no clear difference" in headline(results, made_up)["text"]
+
+
+def test_the_headline_says_that_one_training_shows_nothing_of_another(tmp_path, summary):
+    text = summary_of(tmp_path, CLEAN)["headline"]["text"]
+    assert "for these trainings: there is one repeat of each model" in text
+    assert "repeat" not in summary["headline"]["text"]  # there are two of each
+
+
 def test_one_model_has_nothing_to_be_compared_with(tmp_path):
     summary = summary_of(tmp_path, replace(CLEAN, models=(MSTKD,)))
     assert summary["headline"]["model"] == "MST-KD"
@@ -270,7 +363,7 @@ def test_a_worse_model_is_said_to_be_worse(tmp_path):
     worse = MadeUpModel("worse", -0.1)
     text = summary_of(tmp_path, replace(CLEAN, models=(NNUNET, worse), cases=30))["headline"]["text"]
     assert "below nnU-Net" in text
-    assert "worse than chance would explain" in text
+    assert "differs from that of nnU-Net (Wilcoxon p < 0.001)" in text
     assert "significantly better in 0 of 6" in text
     assert "worse in 6." in text
 
@@ -296,6 +389,41 @@ def test_a_sample_can_be_small_and_still_reach_significance(tmp_path):
     # 2 / 2^8 = 0.0078, times 6 = 0.047 < 0.05
     summary = summary_of(tmp_path, replace(CLEAN, cases=8))
     assert "cannot give a p below 0.0078." in summary["small_sample"]
+
+
+def sample(metric="dice", **pairs):
+    """Cells and comparisons of one metric: for each model the pairs of each comparison."""
+    rows = [
+        {"model": model, "subset": str(i), "region": "kidney", "n": n}
+        for model, counts in pairs.items()
+        for i, n in enumerate(counts)
+    ]
+    extra = [{"model": model, "subset": "all", "region": "all", "n": 1} for model in pairs]  # not of the family
+    return {metric: {"cells": [{"n": 60}], "comparisons": [*rows, *extra]}}
+
+
+def test_the_smallest_comparison_warns():
+    text = small_sample(sample(unified=[40] * 15, dedicated=[40, 12]), 0.05)
+    assert text.startswith("As few as 12 patients in some comparisons")
+    assert "With 12 pairs" in text  # 2 / 2^12 = 0.00049
+    assert "below 0.00049." in text
+
+
+def test_what_cannot_be_significant_is_said_of_that_model_alone():
+    # dedicated: 2 / 2^5 = 0.0625 is above 0.05 whatever the family; unified: 2 / 2^8 times 3 = 0.023
+    text = small_sample(sample(unified=[8, 8, 8], dedicated=[5]), 0.05)
+    assert "With 5 pairs the Wilcoxon test cannot give a p below 0.062" in text
+    assert "no single comparison of dedicated can be significant" in text
+
+
+def test_a_family_is_judged_by_its_own_size():
+    # 2 / 2^8 = 0.0078: times 6 it is 0.047, times 7 0.055
+    text = small_sample({**sample("dice", one=[8] * 6), **sample("hd95", one=[8] * 7)}, 0.05)
+    assert "no single comparison of one in HD95 can be significant" in text
+
+
+def test_enough_pairs_need_no_warning():
+    assert small_sample(sample(unified=[20, 40]), 0.05) is None
 
 
 def test_the_fifteen_columns_of_the_paper(tmp_path):

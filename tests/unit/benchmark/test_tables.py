@@ -1,5 +1,6 @@
 """Tables for a manuscript, and CSV."""
 
+import copy
 import csv
 import io
 import re
@@ -9,7 +10,7 @@ import pytest
 from benchmark_records import MSTKD, NNUNET, MadeUpBenchmark, MadeUpModel, write_benchmark
 
 from nnunetv2_mstkd.benchmark.csv_files import records_csv, summary_csv
-from nnunetv2_mstkd.benchmark.report.options import ReportOptions
+from nnunetv2_mstkd.benchmark.report_options import ReportOptions
 from nnunetv2_mstkd.benchmark.results import read_results
 from nnunetv2_mstkd.benchmark.summary import summarise
 from nnunetv2_mstkd.benchmark.tables import latex_table, markdown_table, table_files
@@ -67,6 +68,17 @@ def test_daggers_mark_what_stands_after_holm_and_nothing_else(summary):
         assert ("†" in text) == (comparisons[subset]["holm_p"] < 0.05)
     assert "†" not in row[4]
     assert re.fullmatch(r"\+\d+\.\d \[\+\d+\.\d, \+\d+\.\d\]", row[4])
+
+
+@pytest.mark.parametrize(("rank_biserial", "mark", "latex"), [(0.9, "†", r"\dagger"), (-0.9, "‡", r"\ddagger")])
+def test_a_mark_has_the_direction_of_the_ranks(summary, rank_biserial, mark, latex):
+    # a penalty of 373 mm can turn the mean: it is above the baseline's here, whatever the ranks say
+    made_up = copy.deepcopy(summary)
+    for row in made_up["metrics"]["hd95"]["comparisons"]:
+        row.update(mean_difference=2.0, holm_p=0.01, rank_biserial=rank_biserial)
+    rows = cells_of(markdown_table(made_up, "hd95", "kidney"))
+    assert [row[1] for row in rows if row[0].startswith("−")] == [f"+2.0{mark}"]  # noqa: RUF001
+    assert f"$+2.0$$^{{{latex}}}$" in latex_table(made_up, "hd95", "kidney")
 
 
 def test_distances_have_their_median_beneath_the_mean(summary):
@@ -168,3 +180,4 @@ def test_the_summarys_lines_are_its_rows(summary):
     (row,) = [row for row in dice if place.items() <= row.items()]
     assert float(row["holm_p"]) == cell["holm_p"]
     assert int(row["pairs"]) == cell["n"]
+    assert float(row["paired_mean"]) - float(row["paired_baseline_mean"]) == pytest.approx(cell["mean_difference"])

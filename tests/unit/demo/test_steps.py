@@ -30,37 +30,31 @@ def test_names_are_unique_and_needs_come_first(tmp_path, recipe):
 def test_the_schedules_are_stock_ones(recipe):
     from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 
-    plain = next(model for model in recipe.models if not model.reads_mask)
+    plain = recipe.models[0]
     assert recursive_find_trainer_class_by_name(recipe.trainer_name(plain))
 
 
-def test_a_masked_model_gets_the_variable_and_the_complete_files(tmp_path):
-    step = steps(tmp_path)["predict_nnUNetTrainerMSTKD_5epochs_T1ce+FLAIR"]
-    assert step.environment == {"MSTKD_MODALITIES": "T1ce,FLAIR"}
-    assert "raw/Dataset901_Simulated/imagesTs" in step.command
+@pytest.mark.parametrize("recipe", [FULL, QUICK])
+def test_every_model_is_benchmarked_under_its_title_against_the_first(tmp_path, recipe):
+    step = steps(tmp_path, recipe)["benchmark"]
+    folder = DemoFolder(tmp_path)
+    for model in recipe.models:
+        assert f"{model.title}={folder.model(recipe, model)}" in step.command
+        assert f"train_{recipe.trainer_name(model)}" in step.needs
+    assert step.command[step.command.index("--baseline") + 1] == recipe.models[0].title
 
 
-def test_the_plain_model_gets_zero_filled_files_and_no_variable(tmp_path):
-    made = steps(tmp_path)
-    step = made["predict_nnUNetTrainer_5epochs_T1ce+FLAIR"]
-    assert step.environment == {}
-    assert "inputs/T1ce+FLAIR" in step.command
-    assert set(step.needs) == {"train_nnUNetTrainer_5epochs", "zero_fill_T1ce+FLAIR"}
+def test_the_prediction_leaves_sequences_out(tmp_path):
+    step = steps(tmp_path)["predict"]
+    assert step.command[-2:] == ("--modalities", "T1ce,FLAIR")
+    assert step.needs == ("train_nnUNetTrainerMSTKD_5epochs",)
 
 
-def test_nothing_is_filled_or_masked_where_nothing_is_absent(tmp_path):
-    made = steps(tmp_path)
-    assert "zero_fill_T1+T1ce+T2+FLAIR" not in made
-    for trainer in ("nnUNetTrainer", "nnUNetTrainerMSTKD"):
-        step = made[f"predict_{trainer}_5epochs_T1+T1ce+T2+FLAIR"]
-        assert step.environment == {}
-        assert "raw/Dataset901_Simulated/imagesTs" in step.command
-
-
-def test_another_subset_trains_nothing_anew(tmp_path):
-    other = dataclasses.replace(FULL, subsets=("T2",))
+def test_another_prediction_trains_nothing_anew(tmp_path):
+    other = dataclasses.replace(FULL, present="T2")
     before, after = steps(tmp_path), steps(tmp_path, other)
-    assert before["train_nnUNetTrainerMSTKD_5epochs"].identity == after["train_nnUNetTrainerMSTKD_5epochs"].identity
+    changed = {name for name, step in before.items() if step.identity != after[name].identity}
+    assert changed == {"predict"}
 
 
 def test_the_number_of_cores_changes_no_step(tmp_path):

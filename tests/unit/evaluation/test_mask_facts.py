@@ -2,11 +2,13 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from nnunetv2_mstkd.errors import EvaluationError
 from nnunetv2_mstkd.evaluation.lesion_facts import LesionFacts
 from nnunetv2_mstkd.evaluation.mask_facts import MaskFacts
+from nnunetv2_mstkd.evaluation.reference import Reference
 
 LESIONS = LesionFacts((300.0, 20.0), (0.5, 0.0), (2.0, None), 1)
 FULL = MaskFacts(100, 80, 60, 0.0012, 3.25, 4.5, 4.0, 0.75, LESIONS)
@@ -51,6 +53,17 @@ def test_damaged_json_is_an_error_that_shows_it(damage):
 def test_missing_entries_are_an_error():
     with pytest.raises(EvaluationError, match="voxel_ml"):
         MaskFacts.from_json({key: value for key, value in FULL.to_json().items() if key != "voxel_ml"})
+
+
+@pytest.mark.parametrize("lesion_wise", [False, True])
+@pytest.mark.parametrize("is_empty", [False, True])
+def test_without_prediction_are_the_facts_of_an_empty_one(lesion_wise, is_empty):
+    truth = np.zeros((12, 12, 12), bool)
+    if not is_empty:
+        truth[2:6, 2:6, 2:6] = truth[9:11, 9:11, 9:11] = True
+    reference = Reference(truth, (1.0, 1.0, 1.0), lesion_wise=lesion_wise)
+    found = reference.compare(np.roll(truth, 1, axis=0) | (np.indices(truth.shape)[2] == 0))
+    assert found.without_prediction() == reference.compare(np.zeros_like(truth))
 
 
 def test_a_small_lesion_is_not_scored():

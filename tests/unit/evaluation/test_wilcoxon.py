@@ -38,7 +38,7 @@ def test_exact_p_is_the_share_of_all_signs(differences):
     assert signed_rank(differences).p == pytest.approx(p_by_enumeration(differences), abs=1e-12)
 
 
-@pytest.mark.parametrize("n", [5, 12, 30, EXACT_UP_TO])
+@pytest.mark.parametrize("n", [5, 12, 30, 200])
 def test_exact_p_is_scipys_where_scipy_has_one(n):
     differences = RNG.normal(0.3, 1, n)
     found = signed_rank(differences)
@@ -46,8 +46,25 @@ def test_exact_p_is_scipys_where_scipy_has_one(n):
     assert found.p == pytest.approx(stats.wilcoxon(differences, method="exact").pvalue, rel=1e-10)
 
 
-def test_above_fifty_pairs_p_is_scipys_approximation():
-    differences = np.round(RNG.normal(0.2, 1, 120), 1)  # with zeros and ties
+def test_many_zeros_do_not_make_few_differences_many():
+    # 60 patients, 55 without a difference, 5 of one sign: 2 of 2^5 choices; the normal approximation says 0.025
+    found = signed_rank([0.0] * 55 + [0.1, 0.2, 0.3, 0.4, 0.5])
+    assert (found.n, found.zeros, found.exact) == (60, 55, True)
+    assert found.p == pytest.approx(0.0625)
+
+
+def test_with_zeros_and_ties_exact_p_is_that_of_drawn_signs():
+    # a permutation test of the same ranks
+    differences = np.round(RNG.normal(0.2, 1, 120), 1)
+    ranks = stats.rankdata(np.abs(differences)) * (differences != 0)
+    drawn = RNG.integers(0, 2, (20_000, 120), dtype=np.int8).astype(np.float32) @ ranks.astype(np.float32)
+    observed = ranks[differences > 0].sum()
+    expected = 2 * min((drawn <= observed).mean(), (drawn >= observed).mean())
+    assert signed_rank(differences).p == pytest.approx(expected, abs=0.012)  # four standard errors
+
+
+def test_above_the_bound_p_is_scipys_approximation():
+    differences = np.round(RNG.normal(0.05, 1, EXACT_UP_TO + 100), 2)  # with zeros and ties
     found = signed_rank(differences)
     assert not found.exact
     assert found.zeros == (differences == 0).sum() > 0
@@ -56,10 +73,11 @@ def test_above_fifty_pairs_p_is_scipys_approximation():
 
 
 def test_exact_and_approximate_p_meet():
-    # the same values once more at the bound: the approximation may be off by a few percent of p, not by more
-    differences = RNG.normal(0.2, 1, EXACT_UP_TO)
+    # at the bound both are of 1000 differences: the approximation may be off by a percent of p, not by more
+    differences = RNG.normal(0.07, 1, EXACT_UP_TO)
     approximate = stats.wilcoxon(differences, zero_method="pratt", method="approx").pvalue
-    assert signed_rank(differences).p == pytest.approx(approximate, rel=0.05)
+    assert signed_rank(differences).exact
+    assert signed_rank(differences).p == pytest.approx(approximate, rel=0.01)
 
 
 def test_all_zeros_give_one():

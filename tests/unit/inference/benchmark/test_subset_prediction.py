@@ -9,7 +9,9 @@ from nnunetv2_mstkd.inference.benchmark.subset_prediction import (
     FULL_SAMPLE,
     MAX_LOGITS_BYTES,
     EverySubset,
+    SubsetPredictor,
     automatic_chunk,
+    is_out_of_memory,
 )
 from nnunetv2_mstkd.modalities import Modalities
 
@@ -72,3 +74,49 @@ def test_weights_go_into_the_network_itself():
 )
 def test_small_patches_are_put_together(patch, logits_bytes, count):
     assert automatic_chunk(patch, logits_bytes) == count
+
+
+class TooLarge(SubsetPredictor):
+    """Has memory for two subsets; logits are the subsets' numbers of modalities."""
+
+    def __init__(self):
+        self._most_per_forward = 16
+        self.tried = []
+
+    def _forward(self, image, subsets):
+        self.tried.append(len(subsets))
+        if len(subsets) > 2:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")
+        return torch.tensor([[float(len(subset.channels))] for subset in subsets])
+
+
+def test_without_memory_fewer_subsets_share_a_forward_pass():
+    predictor = TooLarge()
+    logits = predictor.predict_logits(torch.zeros(4, 2, 2), SUBSETS[:7])
+    assert logits.flatten().tolist() == [1, 1, 1, 1, 2, 2, 2]
+    assert predictor.tried == [7, 3, 1, 1, 1, 1, 1, 1, 1]
+    predictor.tried.clear()
+    predictor.predict_logits(torch.zeros(4, 2, 2), SUBSETS[:2])
+    assert predictor.tried == [1, 1]  # it is remembered
+
+
+def test_one_subset_without_memory_is_an_error(monkeypatch):
+    def forward(self, image, subsets):
+        raise MemoryError
+
+    monkeypatch.setattr(TooLarge, "_forward", forward)
+    with pytest.raises(MemoryError):
+        TooLarge().predict_logits(torch.zeros(4, 2, 2), SUBSETS)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (RuntimeError("CUDA out of memory. Tried"), True),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), True),
+        (MemoryError(), True),
+        (RuntimeError("shape mismatch"), False),
+    ],
+)
+def test_what_running_out_of_memory_looks_like(error, expected):
+    assert is_out_of_memory(error) is expected

@@ -1,0 +1,229 @@
+"""The first figure of the report: every model with every subset, as coloured values or differences (L2)."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nnunetv2_mstkd.benchmark.report.axis import Axis, tick_step
+from nnunetv2_mstkd.benchmark.report.number_text import decimals, is_number, shown, shown_p
+from nnunetv2_mstkd.benchmark.report.palette import diverging_class, sequential_class
+from nnunetv2_mstkd.benchmark.report.summary_index import ALL, SummaryIndex
+from nnunetv2_mstkd.evaluation.metrics import Metric
+
+INTERVAL_WIDTH = 168  # pixels of the drawn intervals
+_MARGIN = 8
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A coloured value.
+
+    Args:
+        text: as shown.
+        colour: CSS class.
+        tooltip: what the value is, in words.
+        mark: "better" or "worse" where the difference to the baseline stands after Holm's correction, else "".
+    """
+
+    text: str
+    colour: str
+    tooltip: str
+    mark: str = ""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A difference to the baseline with its interval, in pixels on the map's axis.
+
+    Args:
+        low: lower end; None if there is no interval.
+        mean: the difference.
+        high: upper end; None if there is no interval.
+        tooltip: in words.
+    """
+
+    low: float | None
+    mean: float
+    high: float | None
+    tooltip: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """A model in one region: its cells, by column None where it was not scored, and what they average to."""
+
+    model: str
+    is_baseline: bool
+    cells: tuple[Cell | None, ...]
+    average: Cell | None
+    interval: Interval | None
+
+
+@dataclass(frozen=True)
+class Group:
+    """A region; its short and full names, and a row for each model."""
+
+    short: str
+    name: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """A heat map, ready to be drawn.
+
+    Args:
+        metric: what is shown.
+        is_difference: whether differences to the baseline are shown, else values.
+        groups: the mean over regions, then each region; with a single region that one alone.
+        bar: CSS classes of the colour bar, worst first.
+        bar_ends: text at the worst and the best end of the bar.
+        axis: of the intervals, in pixels; None where nothing is compared.
+    """
+
+    metric: Metric
+    is_difference: bool
+    groups: tuple[Group, ...]
+    bar: tuple[str, ...]
+    bar_ends: tuple[str, str]
+    axis: Axis | None
+
+
+def make_heat_map(index: SummaryIndex, metric: Metric, *, is_difference: bool) -> HeatMap:
+    """Return the heat map of a metric.
+
+    Args:
+        index: the summary.
+        metric: one that is in the summary.
+        is_difference: colour differences to the baseline instead of values.
+    """
+    scale = _difference_scale(index, metric) if is_difference else _value_scale(index, metric)
+    axis = _interval_axis(index, metric) if index.others else None
+    models = index.others if is_difference else index.models  # the baseline differs from itself by nothing
+    regions = index.regions if len(index.regions) == 1 else [ALL, *index.regions]
+    groups = tuple(
+        Group(
+            short="Mean" if region == ALL else index.shorts[region],
+            name=f"mean of {len(index.regions)} regions" if region == ALL else region,
+            rows=tuple(_row(index, scale, model, region, axis) for model in models),
+        )
+        for region in regions
+    )
+    return HeatMap(metric, is_difference, groups, scale.bar(), scale.ends(), axis)
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """How values of a metric become colours; `low` and `high` are the ends, -high and high for differences."""
+
+    metric: Metric
+    is_difference: bool
+    low: float
+    high: float
+
+    def colour(self, value: float) -> str:
+        if self.is_difference:
+            return diverging_class(value / self.high * (1 if self.metric.higher_is_better else -1))
+        share = (value - self.low) / (self.high - self.low)
+        return sequential_class(share if self.metric.higher_is_better else 1 - share)
+
+    def bar(self, steps: int = 24) -> tuple[str, ...]:
+        values = [self.low + (self.high - self.low) * i / (steps - 1) for i in range(steps)]
+        return tuple(self.colour(v) for v in (values if self.metric.higher_is_better else reversed(values)))
+
+    def ends(self) -> tuple[str, str]:
+        unit = f" {self.metric.unit}" if self.metric.unit else ""
+        digits = 0 if self.metric.unit else 2
+        low, high = (shown(v, digits, signed=self.is_difference) + unit for v in (self.low, self.high))
+        return (low, high) if self.metric.higher_is_better else (high, low)
+
+
+def _value_scale(index: SummaryIndex, metric: Metric) -> _Scale:
+    means = _numbers(
+        index.mean(metric.name, m, s, r) for m in index.models for s in index.subsets for r in index.regions
+    )
+    axis = Axis.around(min(means, default=0.0), max(means, default=1.0), 0, 1, count=6)
+    return _Scale(metric, False, axis.low, axis.high)
+
+
+def _difference_scale(index: SummaryIndex, metric: Metric) -> _Scale:
+    found = _numbers(
+        index.difference(metric.name, m, s, r) for m in index.others for s in index.subsets for r in index.regions
+    )
+    largest = max(map(abs, found), default=0.0)
+    step = tick_step(largest or 1.0, 4)
+    high = Axis.around(0, largest or step, 0, 1).high
+    return _Scale(metric, True, -high, high)
+
+
+def _interval_axis(index: SummaryIndex, metric: Metric) -> Axis | None:
+    rows = [index.comparison(metric.name, m, ALL, r) for m in index.others for r in (ALL, *index.regions)]
+    ends = _numbers(row[key] for row in rows if row is not None for key in ("ci_low", "ci_high", "mean_difference"))
+    if not ends:
+        return None
+    return Axis.around(min(0.0, *ends), max(0.0, *ends), _MARGIN, INTERVAL_WIDTH - _MARGIN, count=3)
+
+
+def _numbers(values: Iterable[float | None]) -> list[float]:
+    return [value for value in values if value is not None and is_number(value)]
+
+
+def _row(index: SummaryIndex, scale: _Scale, model: str, region: str, axis: Axis | None) -> Row:
+    is_baseline = index.is_grey(model)
+    cells = tuple(_cell(index, scale, model, subset, region) for subset in index.subsets)
+    average = _average(index, scale, model, region)
+    interval = None if is_baseline or axis is None else _interval(index, scale.metric, model, region, axis)
+    return Row(model, is_baseline, cells, average, interval)
+
+
+def _cell(index: SummaryIndex, scale: _Scale, model: str, subset: str, region: str) -> Cell | None:
+    name, is_baseline = scale.metric.name, index.is_grey(model)
+    mean, difference = (find(name, model, subset, region) for find in (index.mean, index.difference))
+    value = difference if scale.is_difference else mean
+    if value is None or not is_number(value):
+        return None
+    text = shown(value, decimals(scale.metric.unit), signed=scale.is_difference)
+    mark = ""
+    if not is_baseline and difference is not None and index.is_significant(name, model, subset, region):
+        mark = "better" if (difference > 0) == scale.metric.higher_is_better else "worse"
+    return Cell(text, scale.colour(value), _tooltip(index, scale.metric, model, subset, region), mark)
+
+
+def _average(index: SummaryIndex, scale: _Scale, model: str, region: str) -> Cell | None:
+    name = scale.metric.name
+    value = index.difference(name, model, ALL, region) if scale.is_difference else index.average(name, model, region)
+    if value is None or not is_number(value):
+        return None
+    text = shown(value, decimals(scale.metric.unit), signed=scale.is_difference)
+    return Cell(text, scale.colour(value), f"{model}: mean over {len(index.subsets)} subsets")
+
+
+def _interval(index: SummaryIndex, metric: Metric, model: str, region: str, axis: Axis) -> Interval | None:
+    row = index.comparison(metric.name, model, ALL, region)
+    if row is None or not is_number(row["mean_difference"]):
+        return None
+    low, high = (axis.at(row[end]) if is_number(row[end]) else None for end in ("ci_low", "ci_high"))
+    return Interval(low, axis.at(row["mean_difference"]), high, difference_text(row, metric))
+
+
+def _tooltip(index: SummaryIndex, metric: Metric, model: str, subset: str, region: str) -> str:
+    digits = decimals(metric.unit, fine=True)
+    where = f"{model}, {subset}, {index.shorts.get(region, 'mean of regions')}"
+    text = f"{where}: {metric.title} {shown(index.mean(metric.name, model, subset, region), digits)}"
+    cell = index.cell(metric.name, model, subset, region)
+    if cell is not None:
+        text += f" (sd {shown(cell['sd'], digits)}, n = {cell['n']})"
+    row = None if model == index.baseline else index.comparison(metric.name, model, subset, region)
+    return text if row is None else f"{text}; {difference_text(row, metric)}"
+
+
+def difference_text(row: Mapping[str, Any], metric: Metric) -> str:
+    """Return "difference +0.07, 95 % interval +0.03 to +0.10, p = 0.02 after Holm" of a comparison."""
+    digits = decimals(metric.unit, fine=True)
+    text = f"difference {shown(row['mean_difference'], digits, signed=True)}"
+    if is_number(row["ci_low"]) and is_number(row["ci_high"]):
+        low, high = (shown(row[end], digits, signed=True) for end in ("ci_low", "ci_high"))
+        text += f", 95 % interval {low} to {high}"
+    if is_number(row.get("holm_p")):
+        text += f", p = {shown_p(row['holm_p'])} after Holm"
+    return text.replace("p = <", "p <")

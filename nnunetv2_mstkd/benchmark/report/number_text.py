@@ -1,0 +1,52 @@
+"""Numbers as the report shows them (L2: standard library only)."""
+
+import math
+
+MINUS = "\N{MINUS SIGN}"
+NOTHING = "\N{EN DASH}"
+
+_Number = float | int | None
+
+
+def is_number(value: _Number) -> bool:
+    """Return whether there is a value: a summary has None where a value is undefined."""
+    return value is not None and math.isfinite(value)
+
+
+def decimals(unit: str, *, fine: bool = False) -> int:
+    """Return how many decimals a metric is shown with.
+
+    Args:
+        unit: "" for shares of 0..1; else mm or ml.
+        fine: in tables; heat maps have no room for more than two.
+    """
+    if unit:
+        return 1
+    return 3 if fine else 2
+
+
+def shown(value: _Number, digits: int, *, signed: bool = False) -> str:
+    """Return a number with so many decimals, a dash for nothing; `signed` adds a plus.
+
+    Example:
+        >>> shown(0.8349, 2), shown(0.0312, 3, signed=True), shown(None, 2)
+        ('0.83', '+0.031', '–')
+    """
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    text = f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
+    if float(text) == 0:  # "-0.00" says a direction that the digits do not show
+        text = text.lstrip("+-")
+    return text.replace("-", MINUS)
+
+
+def shown_p(value: _Number) -> str:
+    """Return a p-value: "0.031", "< 0.001"."""
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    return "< 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
+
+
+def shown_count(value: int, noun: str, plural: str | None = None) -> str:
+    """Return "1 patient", "2 patients"."""
+    return f"{value} {noun if value == 1 else plural or noun + 's'}"
