@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+LEAST_SPAN = 0.01  # of an axis
+
 
 def tick_step(span: float, count: int) -> float:
     """Return the step of 1, 2 or 5 times a power of ten that divides `span` into about `count` parts."""
@@ -30,9 +32,15 @@ class Axis:
     step: float
 
     @classmethod
-    def around(cls, low: float, high: float, start: float, end: float, count: int = 4) -> "Axis":
-        """Make one that ends on ticks outside of `low` and `high`."""
-        step = tick_step(high - low, count)
+    def around(
+        cls, low: float, high: float, start: float, end: float, count: int = 4, least: float = LEAST_SPAN
+    ) -> "Axis":
+        """Make one of about `count` steps that ends on ticks outside of `low` and `high`.
+
+        Values that differ by less than `least` get steps as if they differed by it: what lies closer together than the
+        report has digits is no reason for labels of nine decimals.
+        """
+        step = tick_step(max(high - low, least), count)
         first, last = math.floor(low / step + 1e-6) * step, math.ceil(high / step - 1e-6) * step
         return cls(first, last if last > first else first + step, start, end, step)
 

@@ -38,6 +38,11 @@ class Column:
     dots: tuple[Dot, ...]
 
 
+def subset_sizes(modalities: Sequence[str], subsets: Sequence[str]) -> list[int]:
+    """Return how many modalities each subset has."""
+    return [column.size for column in make_columns(modalities, subsets)]
+
+
 def make_columns(modalities: Sequence[str], subsets: Sequence[str]) -> tuple[Column, ...]:
     """Return a column for each subset, grouped by size.
 

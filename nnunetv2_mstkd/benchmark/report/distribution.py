@@ -1,7 +1,6 @@
 """How the patients spread: boxes and points by region, model and number of modalities (L2)."""
 
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,11 +11,13 @@ from numpy.typing import NDArray
 from nnunetv2_mstkd.benchmark.report.axis import Axis
 from nnunetv2_mstkd.benchmark.report.drawing import horizontal_grid, line, picture, points, rectangle, text
 from nnunetv2_mstkd.benchmark.report.number_text import shown
+from nnunetv2_mstkd.benchmark.results import nanmean
+from nnunetv2_mstkd.evaluation.empty_policy import WORST_HD95_MM
 
 WIDTH, HEIGHT = 400.0, 252.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 38.0, 4.0, 10.0, 40.0
 FLOOR_MM = 0.5  # the smallest distance on a logarithmic axis; 0 is drawn there
-TICKS_MM = (1, 2, 5, 10, 20, 50, 100, 200, 373.13)  # of a logarithmic axis; the last is the penalty
+TICKS_MM = (1, 2, 5, 10, 20, 50, 100, 200, WORST_HD95_MM)  # of a logarithmic axis; the last is the penalty
 SMALLEST_FOR_BOX = 4  # quartiles of fewer values say no more than the values
 
 
@@ -52,9 +53,7 @@ def by_size(values: NDArray[np.float64], sizes: Sequence[int]) -> dict[int, NDAr
         By number: float (models, regions, cases); NaN where nothing was scored.
     """
     of_subset = np.asarray(sizes)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", category=RuntimeWarning)  # a mean of nothing is NaN, which is what is wanted
-        return {int(size): np.nanmean(values[:, of_subset == size], axis=1) for size in np.unique(of_subset)}
+    return {int(size): nanmean(values[:, of_subset == size], axis=1) for size in np.unique(of_subset)}
 
 
 def draw_distribution(
@@ -78,7 +77,7 @@ def draw_distribution(
         for m, colour in enumerate(colours):
             found = of_size[m][np.isfinite(of_size[m])]
             place = middle + (m - (len(colours) - 1) / 2) * slot
-            parts.extend(_draw_values(_scaled(found, is_distance), axis, place, slot, colour))
+            parts.extend(_draw_values(found, axis, place, slot, colour, is_distance=is_distance))
     below = "number of available modalities"
     parts.append(text((_LEFT + WIDTH) / 2, HEIGHT - 6, below, class_="tick middle"))
     return picture(WIDTH, HEIGHT, label, parts)
@@ -90,17 +89,21 @@ def jitter(count: int) -> NDArray[np.float64]:
     return 2 * np.asarray(offsets, dtype=float) - 1
 
 
-def _draw_values(values: NDArray[np.float64], axis: Axis, x: float, slot: float, colour: str) -> list[Markup]:
+def _draw_values(
+    values: NDArray[np.float64], axis: Axis, x: float, slot: float, colour: str, *, is_distance: bool
+) -> list[Markup]:
+    """Draw points and a box, whose quartiles and whiskers are of the values themselves, not of their logarithms."""
     if values.size == 0:
         return []
     dot, kind = (3.4, "dots") if values.size <= 60 else (2.2, "dots many")
     xs = x + jitter(values.size) * slot * 0.26
-    dots = points(xs.tolist(), [axis.at(v) for v in values], stroke=colour, stroke_width=dot, class_=kind)
+    ys = [axis.at(_scaled(value, is_distance)) for value in values.tolist()]
+    dots = points(xs.tolist(), ys, stroke=colour, stroke_width=dot, class_=kind)
     if values.size < SMALLEST_FOR_BOX:
         return [dots]
     box = Box.of(values)
-    low, middle, high = (axis.at(v) for v in box.quartiles)
-    least, most = (axis.at(v) for v in box.whiskers)
+    low, middle, high = (axis.at(_scaled(v, is_distance)) for v in box.quartiles)
+    least, most = (axis.at(_scaled(v, is_distance)) for v in box.whiskers)
     half = slot * 0.36
     return [
         line(x, low, x, least, stroke=colour, class_="whisker"),
@@ -120,8 +123,8 @@ def _axis(values: dict[int, NDArray[np.float64]], *, is_distance: bool) -> Axis:
     return Axis(math.log10(low), math.log10(high) + 0.03, HEIGHT - _BOTTOM, _TOP, 1.0)
 
 
-def _scaled(values: NDArray[np.float64], is_distance: bool) -> NDArray[np.float64]:
-    return np.log10(np.maximum(values, FLOOR_MM)) if is_distance else values
+def _scaled(value: float, is_distance: bool) -> float:
+    return math.log10(max(value, FLOOR_MM)) if is_distance else value
 
 
 def _log_grid(axis: Axis) -> list[Markup]:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from nnunetv2_mstkd.benchmark.report.number_text import shortened
 from nnunetv2_mstkd.benchmark.report.palette import BASELINE_LIGHT, MODELS_LIGHT
 from nnunetv2_mstkd.benchmark.report.summary_index import SummaryIndex
 
@@ -18,7 +19,10 @@ STYLE = {
     "svg.hashsalt": "mstkd",  # equal input, equal file
 }
 DPI = 200
+CHARACTER_IN = 0.068  # width of a character of these fonts, with room to spare
+LONGEST_TITLE = 26  # characters of a model's title
 _PANEL_IN = (2.6, 2.3)
+_PATCH_IN = 0.5  # width of a coloured patch of a legend, with the gaps around it
 
 
 def blank(width: float, height: float) -> tuple[Any, Any]:
@@ -58,5 +62,8 @@ def add_legend(figure: Any, index: SummaryIndex) -> None:
     from matplotlib.patches import Patch
 
     if len(index.models) > 1:
-        patches = [Patch(color=c, label=m) for c, m in zip(model_colours(index), index.models, strict=True)]
-        figure.legend(handles=patches, loc="outside lower center", ncols=len(patches), frameon=False)
+        titles = [shortened(model, LONGEST_TITLE) for model in index.models]
+        patches = [Patch(color=c, label=t) for c, t in zip(model_colours(index), titles, strict=True)]
+        room = max(map(len, titles)) * CHARACTER_IN + _PATCH_IN
+        columns = min(len(titles), max(1, int(figure.get_figwidth() / room)))
+        figure.legend(handles=patches, loc="outside lower center", ncols=columns, frameon=False)

@@ -8,8 +8,10 @@ from nnunetv2_mstkd.benchmark.report.columns import make_columns
 from nnunetv2_mstkd.benchmark.report.figure_style import DPI, STYLE
 from nnunetv2_mstkd.benchmark.report.heat_map import make_heat_map
 from nnunetv2_mstkd.benchmark.report.heat_map_figure import heat_map_figure
+from nnunetv2_mstkd.benchmark.report.importance import importance_axis
 from nnunetv2_mstkd.benchmark.report.page import PageContent
-from nnunetv2_mstkd.benchmark.report.panel_figures import distribution_figure, importance_figure
+from nnunetv2_mstkd.benchmark.report.page_figures import ranked
+from nnunetv2_mstkd.benchmark.report.panel_figures import distribution_figure, importance_figure, rank_figure
 from nnunetv2_mstkd.benchmark.report.summary_index import SummaryIndex
 from nnunetv2_mstkd.evaluation.metrics import METRICS
 from nnunetv2_mstkd.whole_file import whole_file
@@ -21,7 +23,7 @@ FORMATS: dict[str, dict[str, Any]] = {
 
 
 def write_figures(folder: Path, content: PageContent) -> None:
-    """Write heat maps, distributions and Shapley values, each as PNG and SVG.
+    """Write heat maps, distributions, Shapley values and ranks, each as PNG and SVG.
 
     Args:
         folder: where they go; it is made.
@@ -47,5 +49,7 @@ def _figures(content: PageContent) -> Iterator[tuple[str, Any]]:
             difference = make_heat_map(index, metric, is_difference=True)
             yield f"heat_map_{name}_difference", heat_map_figure(index, columns, difference)
         yield f"distribution_{name}", distribution_figure(index, name, values)
-        if content.summary["metrics"][name]["shapley"]:
+        if importance_axis(index, name, content.summary["modalities"]) is not None:
             yield f"shapley_{name}", importance_figure(index, name)
+        if of_regions := ranked(index, name):
+            yield f"ranks_{name}", rank_figure(index, name, of_regions)

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nnunetv2_mstkd.benchmark.report.axis import Axis, tick_step
+from nnunetv2_mstkd.benchmark.cells import ALL
+from nnunetv2_mstkd.benchmark.report.axis import Axis
 from nnunetv2_mstkd.benchmark.report.number_text import decimals, is_number, shown, shown_p
 from nnunetv2_mstkd.benchmark.report.palette import diverging_class, sequential_class
-from nnunetv2_mstkd.benchmark.report.summary_index import ALL, SummaryIndex
+from nnunetv2_mstkd.benchmark.report.summary_index import SummaryIndex
 from nnunetv2_mstkd.evaluation.metrics import Metric
 
 INTERVAL_WIDTH = 168  # pixels of the drawn intervals
@@ -22,7 +23,7 @@ class Cell:
         text: as shown.
         colour: CSS class.
         tooltip: what the value is, in words.
-        mark: "better" or "worse" where the difference to the baseline stands after Holm's correction, else "".
+        mark: "better" or "worse" where the ranks of the differences stand after Holm's correction, else "".
     """
 
     text: str
@@ -39,12 +40,14 @@ class Interval:
         low: lower end; None if there is no interval.
         mean: the difference.
         high: upper end; None if there is no interval.
+        is_partial: whether it is over some of the subsets alone.
         tooltip: in words.
     """
 
     low: float | None
     mean: float
     high: float | None
+    is_partial: bool
     tooltip: str
 
 
@@ -87,6 +90,20 @@ class HeatMap:
     bar: tuple[str, ...]
     bar_ends: tuple[str, str]
     axis: Axis | None
+
+    @property
+    def quantity(self) -> str:
+        """What the colours are, in words."""
+        unit = f" in {self.metric.unit}" if self.metric.unit else ""
+        if not self.is_difference:
+            return f"mean {self.metric.title}{unit}"
+        return f"{'median' if unit else 'mean'} paired difference in {self.metric.title}{unit}"
+
+    @property
+    def has_partial(self) -> bool:
+        """Whether an interval is over some of the subsets alone."""
+        rows = (row for group in self.groups for row in group.rows)
+        return any(row.interval is not None and row.interval.is_partial for row in rows)
 
 
 def make_heat_map(index: SummaryIndex, metric: Metric, *, is_difference: bool) -> HeatMap:
@@ -142,7 +159,8 @@ def _value_scale(index: SummaryIndex, metric: Metric) -> _Scale:
     means = _numbers(
         index.mean(metric.name, m, s, r) for m in index.models for s in index.subsets for r in index.regions
     )
-    axis = Axis.around(min(means, default=0.0), max(means, default=1.0), 0, 1, count=6)
+    low, high = min(means, default=0.0), max(means, default=1.0)
+    axis = Axis.around(low, high, 0, 1, count=6, least=_least(metric))
     return _Scale(metric, False, axis.low, axis.high)
 
 
@@ -150,10 +168,13 @@ def _difference_scale(index: SummaryIndex, metric: Metric) -> _Scale:
     found = _numbers(
         index.difference(metric.name, m, s, r) for m in index.others for s in index.subsets for r in index.regions
     )
-    largest = max(map(abs, found), default=0.0)
-    step = tick_step(largest or 1.0, 4)
-    high = Axis.around(0, largest or step, 0, 1).high
+    high = Axis.around(0, max(map(abs, [_least(metric), *found])), 0, 1).high
     return _Scale(metric, True, -high, high)
+
+
+def _least(metric: Metric) -> float:
+    """Return the smallest span of a colour scale, whose ends shall differ as they are shown."""
+    return 5.0 if metric.unit else 0.05
 
 
 def _interval_axis(index: SummaryIndex, metric: Metric) -> Axis | None:
@@ -183,19 +204,20 @@ def _cell(index: SummaryIndex, scale: _Scale, model: str, subset: str, region: s
     if value is None or not is_number(value):
         return None
     text = shown(value, decimals(scale.metric.unit), signed=scale.is_difference)
-    mark = ""
-    if not is_baseline and difference is not None and index.is_significant(name, model, subset, region):
-        mark = "better" if (difference > 0) == scale.metric.higher_is_better else "worse"
+    mark = "" if is_baseline else index.verdict(name, model, subset, region)
     return Cell(text, scale.colour(value), _tooltip(index, scale.metric, model, subset, region), mark)
 
 
 def _average(index: SummaryIndex, scale: _Scale, model: str, region: str) -> Cell | None:
     name = scale.metric.name
-    value = index.difference(name, model, ALL, region) if scale.is_difference else index.average(name, model, region)
+    value = index.average(name, model, region)
+    if scale.is_difference:  # a mean over other subsets than the rest of its column says nothing there
+        is_partial = _is_partial(index, name, model, region)
+        value = None if is_partial else index.difference(name, model, ALL, region)
     if value is None or not is_number(value):
         return None
     text = shown(value, decimals(scale.metric.unit), signed=scale.is_difference)
-    return Cell(text, scale.colour(value), f"{model}: mean over {len(index.subsets)} subsets")
+    return Cell(text, scale.colour(value), f"{model}: over {len(index.subsets)} subsets")
 
 
 def _interval(index: SummaryIndex, metric: Metric, model: str, region: str, axis: Axis) -> Interval | None:
@@ -203,7 +225,14 @@ def _interval(index: SummaryIndex, metric: Metric, model: str, region: str, axis
     if row is None or not is_number(row["mean_difference"]):
         return None
     low, high = (axis.at(row[end]) if is_number(row[end]) else None for end in ("ci_low", "ci_high"))
-    return Interval(low, axis.at(row["mean_difference"]), high, difference_text(row, metric))
+    compared = index.subsets_compared(metric.name, model, region)
+    tooltip = f"{model}, over {compared} of {len(index.subsets)} subsets: {difference_text(row, metric)}"
+    is_partial = _is_partial(index, metric.name, model, region)
+    return Interval(low, axis.at(row["mean_difference"]), high, is_partial, tooltip)
+
+
+def _is_partial(index: SummaryIndex, metric: str, model: str, region: str) -> bool:
+    return index.subsets_compared(metric, model, region) < len(index.subsets)
 
 
 def _tooltip(index: SummaryIndex, metric: Metric, model: str, subset: str, region: str) -> str:
@@ -218,12 +247,14 @@ def _tooltip(index: SummaryIndex, metric: Metric, model: str, subset: str, regio
 
 
 def difference_text(row: Mapping[str, Any], metric: Metric) -> str:
-    """Return "difference +0.07, 95 % interval +0.03 to +0.10, p = 0.02 after Holm" of a comparison."""
+    """Return "mean difference +0.07, 95 % interval +0.03 to +0.10, p = 0.02 after Holm" of a comparison."""
     digits = decimals(metric.unit, fine=True)
-    text = f"difference {shown(row['mean_difference'], digits, signed=True)}"
+    text = f"mean difference {shown(row['mean_difference'], digits, signed=True)}"
     if is_number(row["ci_low"]) and is_number(row["ci_high"]):
         low, high = (shown(row[end], digits, signed=True) for end in ("ci_low", "ci_high"))
         text += f", 95 % interval {low} to {high}"
+    if metric.unit:
+        text += f", median difference {shown(row['median_difference'], digits, signed=True)}"
     if is_number(row.get("holm_p")):
         text += f", p = {shown_p(row['holm_p'])} after Holm"
     return text.replace("p = <", "p <")

@@ -6,18 +6,22 @@ from typing import Any
 import numpy as np
 
 from nnunetv2_mstkd.benchmark.report.columns import Column
-from nnunetv2_mstkd.benchmark.report.figure_style import EMPTY, HOLLOW, INK, SOFT, blank
+from nnunetv2_mstkd.benchmark.report.figure_style import CHARACTER_IN, EMPTY, HOLLOW, INK, LONGEST_TITLE, SOFT, blank
 from nnunetv2_mstkd.benchmark.report.heat_map import Cell, HeatMap
+from nnunetv2_mstkd.benchmark.report.number_text import shortened
 from nnunetv2_mstkd.benchmark.report.palette import DIVERGING_LIGHT, LEVELS, SEQUENTIAL_LIGHT, SIDE, mixed, text_on
 from nnunetv2_mstkd.benchmark.report.summary_index import SummaryIndex
 
 CELL_IN = (0.36, 0.24)
 _GAP = 0.25  # between the numbers of modalities, in cells
 _GROUP_GAP = 0.35  # between the regions
+_KEY = 2.9  # lines beneath the cells
+_LEAST = 13.5  # cells that the lines beneath are as wide as
+_STEP = 0.14  # width of a colour of the bar, in cells
 
 
 def heat_map_figure(index: SummaryIndex, columns: Sequence[Column], heat_map: HeatMap) -> Any:
-    """Return the figure: dot matrix, cells, means, and what is shown beneath.
+    """Return the figure: dot matrix, cells, means, and beneath them the colours and marks.
 
     Args:
         index: the summary.
@@ -25,19 +29,46 @@ def heat_map_figure(index: SummaryIndex, columns: Sequence[Column], heat_map: He
         heat_map: to draw.
     """
     modalities = index.summary["modalities"]
-    rows = sum(len(group.rows) + _GROUP_GAP for group in heat_map.groups)
-    figure, axes = blank(CELL_IN[0] * (len(columns) + 6), CELL_IN[1] * (rows + len(modalities) + 1))
+    names = [*modalities, *(_title(row.model) for group in heat_map.groups for row in group.rows)]
     starts = np.cumsum([column.is_first_of_size for column in columns]) - 1
     places = (np.arange(len(columns)) + _GAP * starts).tolist()
+    mean, left = places[-1] + 1.6, -1.2 - max(map(len, names)) * CHARACTER_IN / CELL_IN[0]
+    right = max(mean + 1.2 + max(len(g.short) for g in heat_map.groups) * CHARACTER_IN / CELL_IN[0], left + _LEAST)
+    top, bottom = -len(modalities) - 0.7, sum(len(group.rows) + _GROUP_GAP for group in heat_map.groups) + _KEY
+    figure, axes = blank(CELL_IN[0] * (right - left), CELL_IN[1] * (bottom - top))
     _draw_dots(axes, places, columns, modalities)
-    mean = places[-1] + 1.6
-    axes.text(mean, -0.9, "mean", ha="center", va="center", color=SOFT)
-    bottom = _draw_cells(axes, [*places, mean], heat_map)
-    unit = f" in {heat_map.metric.unit}" if heat_map.metric.unit else ""
-    kind = f"difference to {index.baseline}; * Holm p < {index.alpha}" if heat_map.is_difference else "mean"
-    axes.text(-0.5, bottom + 0.1, f"{heat_map.metric.title}{unit}, {kind}", ha="left", va="center", color=SOFT)
-    axes.set(xlim=(-4.6, mean + 2.2), ylim=(bottom + 0.6, -len(modalities) - 0.7))
+    axes.text(mean, -0.9, "mean" if len(columns) > 1 else "", ha="center", va="center", color=SOFT)
+    end = _draw_cells(axes, [*places, mean], heat_map)
+    _draw_key(axes, left + 0.4, end, heat_map, index)
+    axes.set(xlim=(left, right), ylim=(bottom, top))
     return figure
+
+
+def _title(model: str) -> str:
+    return shortened(model, LONGEST_TITLE)
+
+
+def _draw_key(axes: Any, x: float, y: float, heat_map: HeatMap, index: SummaryIndex) -> None:
+    """Write what is shown, draw the colour bar, and say what the marks are, on a line each."""
+    from matplotlib.patches import Rectangle
+
+    compared = f", {_title(index.baseline)} subtracted" if heat_map.is_difference else ""
+    axes.text(x, y + 0.1, f"{heat_map.quantity[0].upper()}{heat_map.quantity[1:]}{compared}", va="center", color=SOFT)
+    worst, best = heat_map.bar_ends
+    start = x + len(worst) * CHARACTER_IN / CELL_IN[0] + 0.3
+    axes.text(x, y + 1.1, worst, va="center", color=SOFT)
+    for i, colour in enumerate(heat_map.bar):
+        axes.add_patch(Rectangle((start + _STEP * i, y + 0.85), _STEP, 0.5, facecolor=_colour(colour), linewidth=0))
+    end = start + _STEP * len(heat_map.bar) + 0.3
+    axes.text(end, y + 1.1, f"{best} (better)", va="center", color=SOFT)
+    if len(index.models) > 1:
+        for mark, place in (("better", 0.0), ("worse", 2.6)):
+            axes.add_patch(
+                Rectangle((x + place, y + 1.85), 0.5, 0.5, facecolor="none", edgecolor=HOLLOW, linewidth=0.6)
+            )
+            _draw_mark(axes, x + place + 0.25, y + 2.1, 0.25, mark, INK)
+            axes.text(x + place + 0.7, y + 2.1, mark, va="center", color=SOFT)
+        axes.text(x + 5.0, y + 2.1, f"by ranks, Holm p < {index.alpha}", va="center", color=SOFT)
 
 
 def _draw_dots(axes: Any, places: Sequence[float], columns: Sequence[Column], modalities: Sequence[str]) -> None:
@@ -61,7 +92,7 @@ def _draw_cells(axes: Any, places: Sequence[float], heat_map: HeatMap) -> float:
     for group in heat_map.groups:
         axes.text(places[-1] + 0.8, y + (len(group.rows) - 1) / 2, group.short, va="center", weight="bold", color=INK)
         for row in group.rows:
-            axes.text(-0.8, y, row.model, ha="right", va="center", color=INK)
+            axes.text(-0.8, y, _title(row.model), ha="right", va="center", color=INK)
             for x, cell in zip(places, (*row.cells, row.average), strict=True):
                 patches.append(Rectangle((x - 0.48, y - 0.48), 0.96, 0.96))
                 colours.append(EMPTY if cell is None else _colour(cell.colour))
@@ -74,8 +105,20 @@ def _draw_cells(axes: Any, places: Sequence[float], heat_map: HeatMap) -> float:
 
 
 def _write(axes: Any, x: float, y: float, cell: Cell, colour: str) -> None:
-    text = f"{cell.text}*" if cell.mark else cell.text
-    axes.text(x, y, text, ha="center", va="center_baseline", color=colour, fontsize=6.6)
+    axes.text(x, y, cell.text, ha="center", va="center_baseline", color=colour, fontsize=6.6)
+    if cell.mark:
+        _draw_mark(axes, x, y, 0.48, cell.mark, colour)
+
+
+def _draw_mark(axes: Any, x: float, y: float, half: float, mark: str, colour: str) -> None:
+    """Draw a corner of a cell, as the page has it: the upper right one is better, the lower right one worse."""
+    from matplotlib.patches import Polygon
+
+    up = -1 if mark == "better" else 1  # y runs down
+    side = min(half, 0.2)
+    corner = (x + half, y + up * half)
+    ends = [corner, (corner[0] - side, corner[1]), (corner[0], corner[1] - up * side * CELL_IN[0] / CELL_IN[1])]
+    axes.add_patch(Polygon(ends, facecolor=colour, linewidth=0, zorder=3))
 
 
 def _colour(name: str) -> str:

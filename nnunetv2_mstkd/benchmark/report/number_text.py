@@ -1,6 +1,8 @@
 """Numbers as the report shows them (L2: standard library only)."""
 
 import math
+import re
+from collections.abc import Collection
 
 MINUS = "\N{MINUS SIGN}"
 NOTHING = "\N{EN DASH}"
@@ -50,3 +52,24 @@ def shown_p(value: _Number) -> str:
 def shown_count(value: int, noun: str, plural: str | None = None) -> str:
     """Return "1 patient", "2 patients"."""
     return f"{value} {noun if value == 1 else plural or noun + 's'}"
+
+
+def typeset(text: str) -> str:
+    """Return a sentence of the summary with minus signs before its negative numbers, where it has hyphens.
+
+    Example:
+        >>> typeset("MST-KD: -0.012 to +0.034")
+        'MST-KD: −0.012 to +0.034'
+    """
+    return re.sub(r"(?<!\S)-(?=\d+\.\d)", MINUS, text)
+
+
+def shortened(title: str, longest: int) -> str:
+    """Return a title of at most so many characters, the end of a longer one cut off."""
+    return title if len(title) <= longest else f"{title[: longest - 1]}…"
+
+
+def count_range(counts: Collection[int]) -> str:
+    """Return "45" or "3 to 45"; "0" of nothing."""
+    low, high = min(counts, default=0), max(counts, default=0)
+    return str(high) if low == high else f"{low} to {high}"

@@ -1,6 +1,7 @@
 """The page, put together: one HTML file that needs nothing but itself (L2). jinja2 is loaded when it is made."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -11,12 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 import nnunetv2_mstkd
+from nnunetv2_mstkd.benchmark.comparisons import is_single
 from nnunetv2_mstkd.benchmark.report.columns import make_columns
+from nnunetv2_mstkd.benchmark.report.comparison_table import HEADINGS, ComparisonRow, comparison_rows
 from nnunetv2_mstkd.benchmark.report.heat_map import INTERVAL_WIDTH, HeatMap, make_heat_map
-from nnunetv2_mstkd.benchmark.report.number_text import shown, shown_count
+from nnunetv2_mstkd.benchmark.report.number_text import count_range, shown, shown_count, typeset
 from nnunetv2_mstkd.benchmark.report.page_figures import distribution_figures, importance_figures, rank_figures
 from nnunetv2_mstkd.benchmark.report.page_security import content_security_policy, script_json
 from nnunetv2_mstkd.benchmark.report.palette import model_css, scale_css
+from nnunetv2_mstkd.benchmark.report.patient_table import make_patient_table
 from nnunetv2_mstkd.benchmark.report.published_table import Published
 from nnunetv2_mstkd.benchmark.report.run_facts import report_command, run_facts, training_rows
 from nnunetv2_mstkd.benchmark.report.score_table import ScoreTable, make_score_table
@@ -69,19 +73,11 @@ class PlacedMap:
 
 @dataclass(frozen=True)
 class MetricTables:
-    """The tables of a metric, one for each region."""
+    """The tables of a metric, one for each region, and the comparisons that go with each."""
 
     metric: Metric
     tables: tuple[ScoreTable, ...]
-
-
-@dataclass(frozen=True)
-class CaseRow:
-    """A patient's mean Dice by model, and the differences to the baseline."""
-
-    case: str
-    values: tuple[float, ...]
-    differences: tuple[float, ...]
+    comparisons: tuple[tuple[ComparisonRow, ...], ...]
 
 
 def make_page(content: PageContent) -> str:
@@ -96,6 +92,7 @@ def make_page(content: PageContent) -> str:
         lstrip_blocks=True,
     )
     environment.filters["shown"] = shown
+    environment.filters["typeset"] = typeset
     return environment.get_template("report.html.j2").render(_context(content))
 
 
@@ -105,33 +102,59 @@ def split_answer(text: str) -> tuple[str, str]:
     return first, rest[0] if rest else ""
 
 
+def told_cases(reasons: Sequence[str]) -> str:
+    """Return "The worst, median and best patient" of such reasons."""
+    *first, last = reasons
+    return f"The {', '.join(first)} and {last} patient" if first else f"The {last} patient"
+
+
 def _context(content: PageContent) -> dict[str, Any]:
     summary, index = content.summary, SummaryIndex(content.summary)
     scripts = _scripts(content.viewer)
     return {
         **_tables_and_maps(index),
+        **_drawings(index, content),
         **_run(content),
         "summary": summary,
         "index": index,
         "compares": len(index.models) > 1,
         "modalities": summary["modalities"],
         "columns": make_columns(summary["modalities"], index.subsets),
-        "patients": shown_count(summary["num_cases"], "patient"),
-        "family": summary["tests"]["family"],
-        "answer": split_answer(summary["headline"]["text"]),
-        "distributions": distribution_figures(index, content.values),
-        "importances": importance_figures(index, content.values),
-        "rank_figures": rank_figures(index, content.values),
-        "case_rows": _case_rows(index, content),
+        "patients": _patients(index),
+        "families": _families(index),
+        "answer": split_answer(typeset(summary["headline"]["text"])),
+        "patient_table": make_patient_table(index.models, index.baseline, content.cases, content.values["dice"]),
         "viewer": content.viewer,
         "viewer_problem": content.viewer_problem,
-        "viewed_model": summary["headline"]["model"] or index.models[0],
+        "viewed_model": summary["headline"]["model"],
+        "viewed_cases": told_cases([case.reason for case in content.viewer.cases]) if content.viewer else "",
         "viewer_json": _safe(script_json(content.viewer.data)) if content.viewer else "",
         "published": content.published,
         "published_problem": content.published_problem,
         "scripts": [_safe(script) for script in scripts],
         "policy": content_security_policy(scripts),
         "css": _safe("\n".join((_file("report.css"), scale_css(), model_css(len(index.models))))),
+    }
+
+
+def _drawings(index: SummaryIndex, content: PageContent) -> dict[str, Any]:
+    """Return the drawings, and the links to all sections that are there with them."""
+    importances, ranks = importance_figures(index, content.values), rank_figures(index, content.values)
+    parts = (
+        ("tables", "Scores", True),
+        ("distributions", "Spread", True),
+        ("modalities", "Modalities", importances),
+        ("ranks", "Ranks", ranks),
+        ("cases", "Patients", True),
+        ("empties", "Empty masks", True),
+        ("published", "Published", content.published or content.published_problem),
+        ("method", "How it was run", True),
+    )
+    return {
+        "distributions": distribution_figures(index, content.values),
+        "importances": importances,
+        "rank_figures": ranks,
+        "contents": _contents(parts),
     }
 
 
@@ -144,7 +167,11 @@ def _tables_and_maps(index: SummaryIndex) -> dict[str, Any]:
         for kind in kinds
     ]
     tables = [
-        MetricTables(METRICS[name], tuple(make_score_table(index, METRICS[name], region) for region in index.regions))
+        MetricTables(
+            METRICS[name],
+            tuple(make_score_table(index, METRICS[name], region) for region in index.regions),
+            tuple(comparison_rows(index, METRICS[name], region) for region in index.regions),
+        )
         for name in index.summary["metrics"]
     ]
     regions = ["All", *(group.short for group in maps[0].map.groups)] if len(index.regions) > 1 else ["All"]
@@ -157,6 +184,7 @@ def _tables_and_maps(index: SummaryIndex) -> dict[str, Any]:
         "density": "many" if count > MANY_COLUMNS else "narrow" if count <= FEW_COLUMNS else "",
         "score_tables": tables,
         "table_metrics": [table.metric.title for table in tables],
+        "comparison_headings": HEADINGS,
         "has_distances": any(table.metric.unit == "mm" for table in tables),
     }
 
@@ -170,32 +198,32 @@ def _run(content: PageContent) -> dict[str, Any]:
         "version": nnunetv2_mstkd.__version__,
         "niivue_version": NIIVUE_VERSION,
         "niivue_licence": niivue_licence(),
-        "contents": _contents(content),
     }
 
 
-def _contents(content: PageContent) -> list[tuple[str, str]]:
-    parts = [("tables", "Scores"), ("distributions", "Spread")]
-    if any(row["value"] is not None for row in content.summary["metrics"]["dice"]["shapley"]):
-        parts.append(("modalities", "Modalities"))
-    if content.summary["metrics"]["dice"]["ranks"]:  # of three models at least that were scored on every subset
-        parts.append(("ranks", "Ranks"))
-    parts += [("cases", "Patients"), ("empties", "Empty masks")]
-    if content.published or content.published_problem:
-        parts.append(("published", "Published"))
-    return [*parts, ("method", "How it was run")]
+def _contents(parts: Sequence[tuple[str, str, object]]) -> list[tuple[str, str]]:
+    """Return anchor and name of the sections that are there."""
+    return [(anchor, name) for anchor, name, is_there in parts if is_there]
 
 
-def _case_rows(index: SummaryIndex, content: PageContent) -> list[CaseRow]:
-    values = content.values["dice"]
-    means = np.nansum(values, axis=(1, 2)) / np.maximum(np.isfinite(values).sum(axis=(1, 2)), 1)  # (models, cases)
-    means[~np.isfinite(values).any(axis=(1, 2))] = np.nan
-    base = index.models.index(index.baseline)
-    others = [i for i in range(len(index.models)) if i != base]
-    return [
-        CaseRow(case, tuple(means[:, c].tolist()), tuple((means[others, c] - means[base, c]).tolist()))
-        for c, case in enumerate(content.cases)
-    ]
+def _families(index: SummaryIndex) -> str:
+    """Return how many tests Holm's correction takes together: "45", or by model where they differ."""
+    counts: dict[str, set[int]] = {model: set() for model in index.others}
+    for content in index.summary["metrics"].values():
+        of_metric = Counter(row["model"] for row in filter(is_single, content["comparisons"]))
+        for model, found in counts.items():
+            found.add(of_metric[model])
+    everything = set().union(*counts.values())
+    if len(everything) < 2:
+        return count_range(everything)
+    return ", ".join(f"{model} {count_range(found)}" for model, found in counts.items())
+
+
+def _patients(index: SummaryIndex) -> str:
+    """Return of how many patients the cells are."""
+    cells = [row["n"] for content in index.summary["metrics"].values() for row in content["cells"]]
+    total = shown_count(index.summary["num_cases"], "patient")
+    return total if set(cells) == {index.summary["num_cases"]} else f"{count_range(cells)} of {total}"
 
 
 def _scripts(viewer: Viewer | None) -> list[str]:

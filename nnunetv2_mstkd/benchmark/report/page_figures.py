@@ -7,11 +7,13 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from nnunetv2_mstkd.benchmark.cells import ALL
+from nnunetv2_mstkd.benchmark.report.columns import subset_sizes
 from nnunetv2_mstkd.benchmark.report.distribution import by_size, draw_distribution
 from nnunetv2_mstkd.benchmark.report.importance import draw_importance, importance_axis
 from nnunetv2_mstkd.benchmark.report.number_text import is_number
 from nnunetv2_mstkd.benchmark.report.rank_plot import draw_ranks
-from nnunetv2_mstkd.benchmark.report.summary_index import ALL, SummaryIndex
+from nnunetv2_mstkd.benchmark.report.summary_index import Row, SummaryIndex
 from nnunetv2_mstkd.evaluation.metrics import METRICS
 
 
@@ -39,7 +41,7 @@ def distribution_figures(index: SummaryIndex, values: dict[str, NDArray[np.float
         index: the summary.
         values: by metric, float (models, subsets, regions, cases).
     """
-    sizes = [subset.count("+") + 1 for subset in index.subsets]
+    sizes = subset_sizes(index.summary["modalities"], index.subsets)
     figures = []
     for name, of_metric in values.items():
         metric, sized = METRICS[name], by_size(of_metric, sizes)
@@ -74,10 +76,8 @@ def rank_figures(index: SummaryIndex, metrics: Iterable[str]) -> list[MetricFigu
     """Return a drawing for the mean over regions and each region; none for fewer than three models."""
     figures = []
     for name in metrics:
-        regions = [region for region in _with_mean(index) if len(index.ranks(name, region)) > 2]
         drawings = []
-        for region in regions:
-            rows = sorted(index.ranks(name, region), key=lambda row: _place(row["mean_rank"]))
+        for region, rows in ranked(index, name).items():
             label = f"Mean ranks of the models by {METRICS[name].title}, {region}"
             drawings.append(
                 _drawing(index, region, draw_ranks(rows, [index.colour(r["model"]) for r in rows], label=label))
@@ -87,8 +87,14 @@ def rank_figures(index: SummaryIndex, metrics: Iterable[str]) -> list[MetricFigu
     return figures
 
 
-def _with_mean(index: SummaryIndex) -> list[str]:
-    return index.regions if len(index.regions) == 1 else [ALL, *index.regions]
+def ranked(index: SummaryIndex, metric: str) -> dict[str, list[Row]]:
+    """Return the models' ranks, best first, over the regions and by region; nothing where they were not ranked."""
+    regions = index.regions if len(index.regions) == 1 else [ALL, *index.regions]
+    return {
+        region: sorted(rows, key=lambda row: _place(row["mean_rank"]))
+        for region in regions
+        if (rows := index.ranks(metric, region))
+    }
 
 
 def _place(rank: float | None) -> float:

@@ -1,12 +1,13 @@
 """Published values beside one's own, cell by cell, with their flags as footnotes (L2)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from nnunetv2_mstkd.benchmark.published.published_values import PRINTED_AVERAGE, PublishedValue
+from nnunetv2_mstkd.benchmark.published.published_values import PRINTED_AVERAGE, PublishedValue, mean_over
 from nnunetv2_mstkd.benchmark.report.number_text import is_number, shown
 from nnunetv2_mstkd.benchmark.report.summary_index import SummaryIndex
 from nnunetv2_mstkd.evaluation.metrics import METRICS
+from nnunetv2_mstkd.modalities import Modalities
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,7 @@ def _table(index: SummaryIndex, metric: str, region: str, values: Sequence[Publi
     for value in values:
         methods.setdefault(value.method, {})[value.subset] = value
     for method, of_method in methods.items():
-        places = [*index.subsets, PRINTED_AVERAGE]
-        entries = tuple(_entry(of_method.get(place), notes) for place in places)
+        entries = (*(_entry(of_method.get(subset), notes) for subset in index.subsets), _mean(index, of_method, notes))
         source = next(iter(of_method.values())).source.split(" (")[0]
         lines.append(PublishedLine(method, source, False, entries))
     return PublishedTable(f"{METRICS[metric].title} {index.shorts[region]}", tuple(lines), tuple(notes))
@@ -88,6 +88,13 @@ def _own_line(index: SummaryIndex, metric: str, model: str, region: str) -> Publ
     factor = 1 if METRICS[metric].unit else 100  # the papers print Dice in percent
     entries = (PublishedEntry(shown(n * factor if n is not None and is_number(n) else None, 1)) for n in numbers)
     return PublishedLine(model, "", True, tuple(entries))
+
+
+def _mean(index: SummaryIndex, of_method: Mapping[str, PublishedValue], notes: list[str]) -> PublishedEntry:
+    """Return the printed mean; where the table has not all subsets, the mean of the values that it shows."""
+    if set(index.subsets) == {str(subset) for subset in Modalities(tuple(index.summary["modalities"])).subsets()}:
+        return _entry(of_method.get(PRINTED_AVERAGE), notes)
+    return PublishedEntry(shown(mean_over(list(of_method.values()), index.subsets), 1))
 
 
 def _entry(value: PublishedValue | None, notes: list[str]) -> PublishedEntry:

@@ -6,7 +6,7 @@ from markupsafe import Markup
 
 from nnunetv2_mstkd.benchmark.report.axis import Axis
 from nnunetv2_mstkd.benchmark.report.drawing import element, line, picture, text, vertical_grid
-from nnunetv2_mstkd.benchmark.report.number_text import is_number, shown
+from nnunetv2_mstkd.benchmark.report.number_text import is_number, shortened, shown
 from nnunetv2_mstkd.benchmark.report.summary_index import Row
 
 WIDTH = 400.0
@@ -27,8 +27,7 @@ def draw_ranks(rows: Sequence[Row], colours: Sequence[str], *, label: str) -> Ma
     parts = vertical_grid(axis, _TOP, bottom)
     for i, (row, colour) in enumerate(zip(rows, colours, strict=True)):
         y = _TOP + _STEP * (i + 0.5)
-        title = row["model"] if len(row["model"]) <= _LONGEST else f"{row['model'][: _LONGEST - 1]}…"
-        parts.append(text(_LEFT - 14, y + 4, title, class_="name end"))
+        parts.append(text(_LEFT - 14, y + 4, shortened(row["model"], _LONGEST), class_="name end"))
         if not is_number(row["mean_rank"]):
             continue
         if is_number(row["ci_low"]) and is_number(row["ci_high"]):

@@ -57,6 +57,7 @@ def report_command(folder: Path, options: ReportOptions) -> str:
     words = [word for option, value in given.items() if value is not None for word in (option, value)]
     if options.published is not None:
         words += ["--published", options.published]
+    words += [] if options.viewer else ["--no-viewer"]
     return shlex.join(["mstkd", "report", str(folder), *words])
 
 

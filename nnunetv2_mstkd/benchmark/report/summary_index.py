@@ -1,12 +1,13 @@
-"""A summary, looked up by model, subset and region (L2: standard library only)."""
+"""A summary, looked up by model, subset and region (L2)."""
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
+from nnunetv2_mstkd.benchmark.best import best_of
+from nnunetv2_mstkd.benchmark.cells import ALL
 from nnunetv2_mstkd.benchmark.report.number_text import is_number
-
-ALL = "all"  # what a summary calls the mean over subsets or regions
+from nnunetv2_mstkd.evaluation.metrics import METRICS
 
 Row = Mapping[str, Any]
 
@@ -71,18 +72,28 @@ class SummaryIndex:
         return self._rows[metric, "comparisons"].get((model, subset, region))
 
     def difference(self, metric: str, model: str, subset: str, region: str) -> float | None:
-        """Return the mean paired difference to the baseline; where none was made, that of the means."""
-        row = self.comparison(metric, model, subset, region)
-        if row is not None:
-            return row["mean_difference"]
-        own, base = (self.mean(metric, one, subset, region) for one in (model, self.baseline))
-        return own - base if own is not None and base is not None else None
+        """Return the paired difference to the baseline as it is shown; None where nothing was compared.
 
-    def is_significant(self, metric: str, model: str, subset: str, region: str) -> bool:
-        """Return whether the difference stands after Holm's correction; never for ALL, outside of the family."""
+        Of shares it is the mean; of distances the median, for the penalties of a few empty masks make up their mean.
+        """
+        row = self.comparison(metric, model, subset, region)
+        return None if row is None else row["median_difference" if METRICS[metric].unit else "mean_difference"]
+
+    def verdict(self, metric: str, model: str, subset: str, region: str) -> str:
+        """Return "better" or "worse" where a difference stands after Holm's correction, else "".
+
+        The test is one of ranks, and so is the direction: an outlier can turn the sign of a mean. Never for ALL, which
+        is not in the family of the correction.
+        """
         row = self.comparison(metric, model, subset, region)
         p = row.get("holm_p") if row and ALL not in (subset, region) else None
-        return p is not None and is_number(p) and p < self.alpha
+        if row is None or p is None or not p < self.alpha or not row["rank_biserial"]:
+            return ""
+        return "better" if row["rank_biserial"] > 0 else "worse"
+
+    def subsets_compared(self, metric: str, model: str, region: str) -> int:
+        """Return on how many subsets a model and the baseline have a common patient; `region` may be ALL."""
+        return sum(self.comparison(metric, model, subset, region) is not None for subset in self.subsets)
 
     @property
     def alpha(self) -> float:
@@ -102,15 +113,6 @@ class SummaryIndex:
         """Return the models with the best mean of a column, as far as the shown digits tell; none for one model."""
         means = {model: self.mean(metric, model, subset, region) for model in self.models}
         return best_of(means, higher_is_better=higher_is_better, digits=digits)
-
-
-def best_of(values: Mapping[str, float | None], *, higher_is_better: bool, digits: int) -> set[str]:
-    """Return the keys whose value is best; equal as shown is equal. None are if there are fewer than two values."""
-    rounded = {key: round(value, digits) for key, value in values.items() if value is not None and is_number(value)}
-    if len(rounded) < 2:
-        return set()
-    best = max(rounded.values()) if higher_is_better else min(rounded.values())
-    return {key for key, value in rounded.items() if value == best}
 
 
 def _key(row: Row) -> tuple[str, ...]:

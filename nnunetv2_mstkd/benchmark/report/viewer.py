@@ -13,9 +13,9 @@ from nnunetv2_mstkd.benchmark.report.case_volume import CaseVolume, read_case_vo
 from nnunetv2_mstkd.benchmark.report.label_legend import Label, label_legend
 from nnunetv2_mstkd.benchmark.report.previews import read_previews
 from nnunetv2_mstkd.benchmark.report.slice_picture import slice_picture
-from nnunetv2_mstkd.benchmark.results import Scored
+from nnunetv2_mstkd.benchmark.results import Scored, nanmean
 from nnunetv2_mstkd.errors import BenchmarkError
-from nnunetv2_mstkd.modalities import known_sequence
+from nnunetv2_mstkd.modalities import Modalities, known_sequence
 from nnunetv2_mstkd.regions import Region
 
 SHOWN_FIRST = ("FLAIR", "T1ce")  # images that show most of a tumour; they are kept longest, too
@@ -41,6 +41,8 @@ class Viewer:
         cases: that can be chosen.
         modalities: whose images are embedded.
         subset: that it opens with.
+        is_typical: whether that is the one of the median gain; else it is the first that all shown models have.
+        grid: distances of the voxels that are shown, in words.
         modality: that it opens with.
         stills: a picture for each case.
         data: for templates/viewer.js.
@@ -52,6 +54,8 @@ class Viewer:
     cases: tuple[ChosenCase, ...]
     modalities: tuple[str, ...]
     subset: str
+    is_typical: bool
+    grid: str
     modality: str
     stills: tuple[Still, ...]
     data: Mapping[str, Any]
@@ -98,7 +102,7 @@ def make_viewer(
     """
     shown = [title for title in (baseline, model) if title is not None]
     volumes, left_out, chosen = [], [], []
-    for choice in choose_cases(scores.cases, _mean(scores.of(model), axis=(0, 1))):
+    for choice in choose_cases(scores.cases, nanmean(scores.of(model), axis=(0, 1))):
         try:
             volumes.append(_volume(records, choice.case, shown))
             chosen.append(choice)
@@ -107,7 +111,8 @@ def make_viewer(
     if not volumes:
         raise BenchmarkError(" ".join(left_out) or "There is no scored case")
     gain = scores.of(model) - (scores.of(baseline) if baseline is not None else 0)
-    subset = _shown_subset(volumes[0], shown, scores.subsets, typical_subset(scores.subsets, _mean(gain, axis=(1, 2))))
+    wanted = typical_subset(scores.subsets, nanmean(gain, axis=(1, 2)))
+    subset = _shown_subset(volumes[0], shown, scores.subsets, wanted)
     labels = label_legend(scores.regions)
     order = kept_first(modalities)
     stills = tuple(_still(v, c, order[0], shown, subset, labels) for v, c in zip(volumes, chosen, strict=True))
@@ -118,13 +123,27 @@ def make_viewer(
         "subsets": list(scores.subsets),
         "regions": [region.short for region in scores.regions],
         "models": shown,
-        "present": {name: name.split("+") for name in scores.subsets},
+        "present": {str(s): list(s.names) for s in Modalities(tuple(modalities)).subsets() if str(s) in scores.subsets},
         "labels": [{"number": label.number, "colour": label.colour} for label in labels],
         "cases": cases,
     }
     panels = ("Image", "Reference", *shown)
+    spacings = dict.fromkeys(volume.spacing_mm for volume in volumes)
+    grids = (" \N{MULTIPLICATION SIGN} ".join(f"{step:.1f}" for step in spacing) for spacing in spacings)
     inside = tuple(m for m in modalities if m in kept)
-    return Viewer(panels, labels, tuple(chosen[: len(cases)]), inside, subset, order[0], stills, data, tuple(left_out))
+    return Viewer(
+        panels=panels,
+        labels=labels,
+        cases=tuple(chosen[: len(cases)]),
+        modalities=inside,
+        subset=subset,
+        is_typical=subset == wanted,
+        grid=f"{', '.join(grids)} mm",
+        modality=order[0],
+        stills=stills,
+        data=data,
+        left_out=tuple(left_out),
+    )
 
 
 def kept_first(modalities: Sequence[str]) -> list[str]:
@@ -198,11 +217,3 @@ def _listed(values: NDArray[np.float64]) -> list[list[float | None]]:
 
 def _size(cases: Sequence[Mapping[str, Any]]) -> int:
     return len(json.dumps(cases))
-
-
-def _mean(values: NDArray[np.float64], axis: tuple[int, ...]) -> NDArray[np.float64]:
-    """Return the mean of what is there; NaN where nothing is."""
-    has_value = np.isfinite(values)
-    count = has_value.sum(axis=axis)
-    total = np.where(has_value, values, 0).sum(axis=axis)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)

@@ -21,6 +21,7 @@ from nnunetv2_mstkd.whole_file import whole_file
 
 REPORT = "report"  # folder in that of the benchmark
 PAGE = "report.html"
+NO_VIEWER = "This page was made without images of patients."
 
 
 def write_report(folder: Path, options: ReportOptions) -> Path:
@@ -31,7 +32,7 @@ def write_report(folder: Path, options: ReportOptions) -> Path:
 
     Args:
         folder: of the benchmark.
-        options: baseline, policy, kind of HD95, published values.
+        options: baseline, policy, kind of HD95, published values, whether images of patients are shown.
 
     Raises:
         BenchmarkError: if the folder holds no records, a record is damaged, or an option names nothing that is there.
@@ -58,7 +59,7 @@ def make_content(results: Results, options: ReportOptions) -> PageContent:
     summary = summarise(results, options)
     if options.published is not None:
         published, published_problem = _published(results, summary, options.published)
-    viewer, viewer_problem = _viewer(results, summary)
+    viewer, viewer_problem = _viewer(results, summary) if options.viewer else (None, NO_VIEWER)
     return PageContent(
         summary=summary,
         values={n: results.values(n, summary["policy"]) for n in summary["metrics"] if n in MAIN_METRICS},
@@ -98,11 +99,11 @@ def _published(results: Results, summary: Mapping[str, Any], dataset: str) -> tu
 
 
 def _viewer(results: Results, summary: Mapping[str, Any]) -> tuple[Viewer | None, str]:
-    model, baseline = summary["headline"]["model"] or results.titles[0], summary["baseline"]
+    model, baseline = summary["headline"]["model"], summary["baseline"]
     dice = results.values("dice", summary["policy"])
     scores = Scores(results.titles, results.subsets, results.regions, results.cases, dice)
     beside = None if baseline == model else baseline
     try:
         return make_viewer(results.records, scores, model, beside, list(results.modalities)), ""
     except BenchmarkError as error:
-        return None, str(error)
+        return None, f"No patient can be shown: {error}"

@@ -41,3 +41,15 @@ def test_a_damaged_file_is_named(content, tmp_path):
         (tmp_path / "case.npz").write_bytes(content)
     with pytest.raises(BenchmarkError, match=r"case\.npz is missing or damaged .* Delete case\.json beside it"):
         Preview.read(tmp_path, "case")
+
+
+@pytest.mark.parametrize("start", [200, 3000])  # in the header of the labels; in the labels, which are compressed
+def test_a_file_with_damaged_contents_is_named(start, tmp_path):
+    preview = Preview(("T1",), np.random.default_rng(0).integers(0, 4, (1, 30, 30, 30)).astype(np.uint8), (1, 1, 1))
+    preview.write(tmp_path, "case")
+    file = tmp_path / "case.npz"
+    content = bytearray(file.read_bytes())
+    content[start : start + 200] = b"\xff" * 200
+    file.write_bytes(content)
+    with pytest.raises(BenchmarkError, match=r"case\.npz is missing or damaged"):
+        Preview.read(tmp_path, "case")

@@ -1,5 +1,8 @@
 """Boxes, points, bars and ranks."""
 
+import math
+import re
+
 import numpy as np
 import pytest
 
@@ -38,6 +41,16 @@ def test_all_patients_are_drawn_and_none_is_no_error(is_distance):
     assert dots.count("h0") == 4
     assert 'stroke="red"' in svg
     assert 'stroke="blue"' not in svg
+
+
+def test_the_box_of_distances_is_of_millimetres():
+    # 1, 1, 100, 100: quartiles 1 and 100, the median 50.5 mm; of the logarithms it would be 10 mm
+    svg = str(draw_distribution({1: np.array([[1.0, 1, 100, 100]])}, ["red"], is_distance=True, label="x"))
+    (median,) = [part for part in svg.split("<line") if 'class="median"' in part]
+    top, bottom = 10.0, 212.0  # of the drawing; the axis goes from 1 / 1.5 mm to 10^0.03 * 100 mm
+    low, high = math.log10(1 / 1.5), 2.03
+    expected = bottom + (math.log10(50.5) - low) / (high - low) * (top - bottom)
+    assert float(re.search(r'y1="([0-9.]+)"', median).group(1)) == pytest.approx(expected, abs=0.06)
 
 
 def test_bars_start_at_zero_and_end_at_their_value():

@@ -1,11 +1,21 @@
 """The heat map shows what the summary says."""
 
-import pytest
+from dataclasses import replace
 
+import numpy as np
+import pytest
+from benchmark_records import MSTKD, NNUNET, MadeUpBenchmark, write_benchmark
+
+from nnunetv2_mstkd.benchmark.report.comparison_table import HEADINGS, comparison_rows
 from nnunetv2_mstkd.benchmark.report.heat_map import make_heat_map
 from nnunetv2_mstkd.benchmark.report.palette import LEVELS
-from nnunetv2_mstkd.benchmark.report.summary_index import SummaryIndex, best_of
+from nnunetv2_mstkd.benchmark.report.score_table import make_score_table
+from nnunetv2_mstkd.benchmark.report.summary_index import SummaryIndex
+from nnunetv2_mstkd.benchmark.report_options import ReportOptions
+from nnunetv2_mstkd.benchmark.results import read_results
+from nnunetv2_mstkd.benchmark.summary import summarise
 from nnunetv2_mstkd.evaluation.metrics import METRICS
+from nnunetv2_mstkd.regions import Region
 
 MODELS = ("base", "new")
 SUBSETS = ("CT", "PET", "CT+PET")
@@ -28,6 +38,7 @@ def summary_of(*, scored: tuple[str, ...] = SUBSETS) -> dict:
                 )
                 if model == "new":
                     comparisons.append(comparison(subset, region, mean - MEANS["base"][s][r], HOLM[s]))
+    comparisons += [comparison(subset, "all", 0.02, None) for subset in scored]
     comparisons.append(comparison("all", "all", 0.03, None))
     averages = [
         {"model": m, "region": r, "mean": 0.5, "sd_over_repeats": None}
@@ -48,8 +59,9 @@ def summary_of(*, scored: tuple[str, ...] = SUBSETS) -> dict:
 
 
 def comparison(subset: str, region: str, difference: float, holm: float | None) -> dict:
-    ends = {"ci_low": difference - 0.02, "ci_high": difference + 0.02}
-    record = {"n": 9, "wins": 6, "ties": 1, "losses": 2, "holm_p": holm}
+    """Return a row as of a metric of which more is better; the median is a tenth larger than the mean."""
+    ends = {"ci_low": difference - 0.02, "ci_high": difference + 0.02, "median_difference": 1.1 * difference}
+    record = {"n": 9, "holm_p": holm, "rank_biserial": 0.8 if difference > 0 else -0.8}
     return {"model": "new", "subset": subset, "region": region, "mean_difference": difference, **ends, **record}
 
 
@@ -98,11 +110,54 @@ def test_marks_say_which_way_and_only_after_holm(made):
     assert [cell.mark for cell in liver.rows[0].cells] == ["", "", ""]
 
 
-def test_lower_is_better_turns_colours_and_marks_round(made):
+def test_lower_is_better_turns_colours_round(made):
     liver = make_heat_map(made, METRICS["hd95"], is_difference=False).groups[1]
-    assert [cell.mark for cell in liver.rows[1].cells] == ["worse", "better", ""]
     levels = [int(cell.colour[1:]) for cell in liver.rows[0].cells]
     assert LEVELS > levels[0] > levels[1] > levels[2]  # 0.2 mm is better than 0.8 mm
+
+
+@pytest.fixture(scope="module")
+def penalised(tmp_path_factory):
+    """Forty patients, of whom the other model misses three altogether and is 4 mm closer in the rest.
+
+    Its mean HD95 is worse, for each of the three has the penalty, and in 37 of 40 patients it is better.
+    """
+    models = (NNUNET, MSTKD)
+    made_up = MadeUpBenchmark(models=models, cases=40, modalities=("CT", "PET"), regions=(Region("liver", (1,)),))
+    results = read_results(write_benchmark(tmp_path_factory.mktemp("penalised"), made_up))
+    for place in np.ndindex(results.facts.shape):
+        model, case = place[0], place[-1]
+        mm = 10.0 + case / 10 - 4 * model
+        distances = {"hd95_reference_mm": mm, "hd95_prediction_mm": mm, "hd95_pooled_mm": mm, "nsd": 0.9}
+        voxels = {"voxels_reference": 100, "voxels_prediction": 100, "voxels_both": 80}
+        facts = replace(results.facts[place], **voxels, **distances)
+        results.facts[place] = facts.without_prediction() if model == 1 and case < 3 else facts
+    return SummaryIndex(summarise(results, ReportOptions()))
+
+
+def test_marks_follow_the_ranks_and_not_the_penalties(penalised):
+    # 37 patients with -4 mm; in the others 373.13 mm less the 10.0, 10.1 and 10.2 mm of the baseline
+    mean = (37 * -4 + 3 * 373.13 - 30.3) / 40
+    assert penalised.comparison("hd95", "MST-KD", "CT", "liver")["mean_difference"] == pytest.approx(mean)
+    for is_difference in (False, True):
+        cells = make_heat_map(penalised, METRICS["hd95"], is_difference=is_difference).groups[0].rows[-1].cells
+        assert [cell.mark for cell in cells] == ["better"] * 3
+    assert [cell.text for cell in cells] == ["\N{MINUS SIGN}4.0"] * 3  # the median
+    assert int(cells[0].colour[1:]) > 20  # blue
+    _, values, differences = make_score_table(penalised, METRICS["hd95"], "liver").lines
+    entry = differences.entries[0]
+    assert (entry.main, entry.mark, entry.tone) == ("\N{MINUS SIGN}4.0", "\N{DAGGER}", "better")
+    assert entry.details[0] == "mean +23.5"
+    assert "3 empty" in values.entries[0].details
+
+
+def test_the_comparisons_have_all_that_the_test_found(penalised):
+    row = comparison_rows(penalised, METRICS["hd95"], "liver")[0]
+    found = dict(zip(HEADINGS, row.texts, strict=True))
+    assert (found["better"], found["equal"], found["worse"]) == ("37", "0", "3")
+    # the ranks of the three are 38, 39, 40 of 820 in all: (820 - 2 * 117) / 820
+    assert found["rank-biserial"] == "+0.71"
+    assert row.tone == "better"
 
 
 def test_the_interval_is_that_of_the_mean_over_all_subsets(made):
@@ -120,8 +175,28 @@ def test_what_was_not_scored_stays_empty():
         assert [cell is None for cell in group.rows[1].cells] == [False, True, True]
 
 
-def test_the_best_are_equal_as_far_as_is_shown():
-    values = {"a": 0.8214, "b": 0.8211, "c": 0.79, "d": None}
-    assert best_of(values, higher_is_better=True, digits=3) == {"a", "b"}
-    assert best_of(values, higher_is_better=False, digits=3) == {"c"}
-    assert best_of({"a": 0.5, "d": None}, higher_is_better=True, digits=3) == set()
+def test_a_mean_over_some_subsets_is_told_or_left_out():
+    made = SummaryIndex(summary_of(scored=("CT",)))
+    heat_map = make_heat_map(made, METRICS["dice"], is_difference=True)
+    overall = heat_map.groups[0].rows[0]
+    assert overall.average is None
+    assert overall.interval.is_partial
+    assert heat_map.has_partial
+    assert "over 1 of 3 subsets" in overall.interval.tooltip
+    assert not make_heat_map(SummaryIndex(summary_of()), METRICS["dice"], is_difference=True).has_partial
+
+
+def test_without_a_comparison_there_is_no_difference():
+    made = SummaryIndex(summary_of())
+    del made._rows["dice", "comparisons"]["new", "CT", "liver"]
+    assert made.mean("dice", "new", "CT", "liver") is not None
+    assert made.difference("dice", "new", "CT", "liver") is None
+
+
+def test_no_difference_at_all_still_has_a_scale():
+    summary = summary_of()
+    for row in summary["metrics"]["dice"]["comparisons"]:
+        row.update(mean_difference=0.0, ci_low=0.0, ci_high=0.0)
+    heat_map = make_heat_map(SummaryIndex(summary), METRICS["dice"], is_difference=True)
+    assert heat_map.bar_ends == ("\N{MINUS SIGN}0.06", "+0.06")  # three steps of 0.02
+    assert heat_map.axis.digits <= 3

@@ -7,10 +7,12 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from benchmark_records import MadeUpBenchmark, MadeUpModel, write_benchmark
+from benchmark_records import NNUNET, MadeUpBenchmark, MadeUpModel, write_benchmark
 
-from nnunetv2_mstkd.benchmark.report.page import make_page, split_answer
+from nnunetv2_mstkd.benchmark.report.number_text import typeset
+from nnunetv2_mstkd.benchmark.report.page import make_page, split_answer, told_cases
 from nnunetv2_mstkd.benchmark.report.page_security import content_security_policy, script_json
+from nnunetv2_mstkd.benchmark.report.run_facts import report_command
 from nnunetv2_mstkd.benchmark.report.vendored import NIIVUE_SHA256, NIIVUE_VERSION, niivue_licence, niivue_source
 from nnunetv2_mstkd.benchmark.report.write import make_content
 from nnunetv2_mstkd.benchmark.report_options import ReportOptions
@@ -93,7 +95,7 @@ def test_the_policy_allows_exactly_the_scripts_of_the_page(elements):
 
 def test_the_answer_and_the_warning_come_first(elements, content):
     first = elements.text[: elements.text.index("Figure 1.")]
-    assert split_answer(content.summary["headline"]["text"])[0] in first
+    assert split_answer(typeset(content.summary["headline"]["text"]))[0] in first
     assert content.summary["small_sample"] in first
 
 
@@ -175,3 +177,30 @@ def test_parts_that_need_every_subset_are_left_out_without_it(tmp_path):
     places = {attributes.get("id") for _, attributes in elements.found}
     assert "modalities" not in places  # a Shapley value needs all subsets
     assert {a["href"][1:] for a in elements.of("a") if a["href"].startswith("#")} <= places
+
+
+def test_the_page_says_what_it_holds_of_patients(elements):
+    assert (
+        "This page names the 6 patients of the benchmark and contains images and labels of 3 of them" in elements.text
+    )
+    assert told_cases(["worst", "median", "best"]) == "The worst, median and best patient"
+    assert told_cases(["worst", "best"]) == "The worst and best patient"
+    assert told_cases(["only"]) == "The only patient"
+
+
+def test_without_the_viewer_there_is_no_image(results):
+    options = ReportOptions(viewer=False)
+    elements = Elements(make_page(make_content(results, options)))
+    assert not elements.of("img")
+    assert not elements.of("canvas")
+    assert "This page was made without images of patients." in elements.text
+    assert "No patient can be shown" not in elements.text
+    assert "--no-viewer" in report_command(results.folder, options)
+
+
+def test_models_of_some_subsets_are_no_match_for_the_others(tmp_path):
+    models = (NNUNET, MadeUpModel("CT alone", needs="CT"))
+    made_up = MadeUpBenchmark(models=models, cases=3, modalities=("CT", "PET"))
+    text = Elements(make_page(make_content(read_results(write_benchmark(tmp_path, made_up)), ReportOptions()))).text
+    assert "over 1 of 3 subsets" in text
+    assert "a metric and a model: 3 tests" in text  # one subset and three regions

@@ -1,10 +1,13 @@
 """Published values stand beside one's own, with their flags."""
 
+from dataclasses import replace
+
 import pytest
 from benchmark_records import NNUNET, MadeUpBenchmark, write_benchmark
 
-from nnunetv2_mstkd.benchmark.published.published_values import published_for
+from nnunetv2_mstkd.benchmark.published.published_values import PRINTED_AVERAGE, published_for
 from nnunetv2_mstkd.benchmark.report.published_table import make_published
+from nnunetv2_mstkd.benchmark.report.summary_index import SummaryIndex
 from nnunetv2_mstkd.benchmark.report.write import make_content
 from nnunetv2_mstkd.benchmark.report_options import ReportOptions
 from nnunetv2_mstkd.benchmark.results import read_results
@@ -33,6 +36,24 @@ def test_printed_values_are_in_the_column_of_their_subset(table, index):
     entry = rmbts.entries[index.subsets.index("T1ce")]
     assert (entry.text, rmbts.entries[index.subsets.index("T1+FLAIR")].text) == ("54.6", "83.3")
     assert "column swap" in table.notes[entry.note - 1]
+
+
+def test_wrong_printed_means_are_flagged(index, results):
+    values = published_for("FeTS2024", results.modalities)
+    flagged = [value for value in values if value.subset == PRINTED_AVERAGE and value.flag]
+    assert flagged
+    made = make_published(index, "FeTS2024", values)
+    notes = {(t.title, line.method): line.entries[-1].note for t in made.tables for line in t.lines if not line.is_own}
+    assert sum(note is not None for note in notes.values()) == len(flagged)
+
+
+def test_fewer_subsets_are_averaged_as_they_are_shown(tmp_path, results):
+    made_up = MadeUpBenchmark(models=(replace(NNUNET, subsets=("T1", "T2")),), cases=1)
+    index = SummaryIndex(make_content(read_results(write_benchmark(tmp_path, made_up)), ReportOptions()).summary)
+    table = make_published(index, "FeTS2024", published_for("FeTS2024", results.modalities)).tables[0]
+    for line in table.lines:
+        first, second, mean = (float(entry.text) for entry in line.entries)
+        assert mean == pytest.approx((first + second) / 2, abs=0.11)  # of rounded values
 
 
 def test_other_modalities_get_a_sentence_instead(tmp_path):

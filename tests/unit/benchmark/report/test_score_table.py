@@ -24,7 +24,7 @@ def test_values_and_differences_are_those_of_the_summary(rows, index):
                 assert entry.main == f"{row['mean_difference']:+.3f}".replace("-", "\N{MINUS SIGN}")
             else:
                 row = index.cell("dice", line.model, subset, "whole_tumor")
-                assert (entry.main, entry.detail) == (f"{row['mean']:.3f}", f"({row['sd']:.3f})")
+                assert (entry.main, entry.details[0]) == (f"{row['mean']:.3f}", f"({row['sd']:.3f})")
 
 
 def test_the_best_of_a_column_is_bold(rows, index):
@@ -42,5 +42,4 @@ def test_six_patients_bear_no_mark(rows):
 def test_distances_show_median_and_quartiles_beside_the_mean(index):
     line = make_score_table(index, METRICS["hd95"], "enhancing_tumor").lines[0]
     row = index.cell("hd95", "nnU-Net", index.subsets[0], "enhancing_tumor")
-    assert line.entries[0].detail == f"median {row['median']:.1f}"
-    assert line.entries[0].robust == f"[{row['q1']:.1f}, {row['q3']:.1f}]"
+    assert line.entries[0].details[:2] == (f"median {row['median']:.1f}", f"[{row['q1']:.1f}, {row['q3']:.1f}]")

@@ -4,7 +4,7 @@ import pytest
 
 from nnunetv2_mstkd.benchmark.report.axis import Axis, tick_step
 from nnunetv2_mstkd.benchmark.report.columns import make_columns
-from nnunetv2_mstkd.benchmark.report.number_text import shown, shown_count, shown_p
+from nnunetv2_mstkd.benchmark.report.number_text import shown, shown_count, shown_p, typeset
 from nnunetv2_mstkd.modalities import Modalities
 
 
@@ -21,6 +21,11 @@ from nnunetv2_mstkd.modalities import Modalities
 )
 def test_numbers(value, digits, signed, text):
     assert shown(value, digits, signed=signed) == text
+
+
+def test_only_minus_signs_of_numbers_are_set():
+    text = "MST-KD, 5-fold: -0.012 to +0.030, after 2026-01-01 (-1.5)"
+    assert typeset(text) == "MST-KD, 5-fold: \N{MINUS SIGN}0.012 to +0.030, after 2026-01-01 (-1.5)"
 
 
 def test_p_values_and_counts():
@@ -41,7 +46,9 @@ def test_an_axis_ends_on_ticks_and_maps_linearly():
 
 
 def test_an_axis_of_one_value_has_a_length():
-    assert Axis.around(0.0, 0.0, 0, 1).high > 0
+    axis = Axis.around(0.0, 0.0, 0, 1)
+    assert axis.high > 0
+    assert axis.digits <= 3  # not the nine of a span of nothing
 
 
 @pytest.mark.parametrize(("count", "columns"), [(2, 3), (4, 15), (5, 31)])

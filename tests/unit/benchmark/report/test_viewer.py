@@ -28,6 +28,9 @@ def test_every_subset_of_both_models_is_there(results, scores):
         assert list(case["predictions"]["MST-KD"]) == list(results.subsets)
         assert set(case["images"]) == set(results.modalities)
     assert not made.left_out
+    assert made.grid == "4.0 \N{MULTIPLICATION SIGN} 4.0 \N{MULTIPLICATION SIGN} 4.0 mm"
+    assert made.data["present"]["T1ce+FLAIR"] == ["T1ce", "FLAIR"]
+    assert made.is_typical
 
 
 def test_the_numbers_beneath_are_those_of_the_case(results, scores):
