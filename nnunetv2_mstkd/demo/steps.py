@@ -65,6 +65,7 @@ def _predict(recipe: Recipe, folder: DemoFolder, device: str) -> Step:
         command=(
             *("mstkd", "predict", "-m", str(folder.model(recipe, model)), "-f", FOLD, "-device", device),
             *("-i", str(folder.test_images), "-o", str(folder.predictions), "--modalities", recipe.present),
+            "--disable_tta",
         ),
         produces=(folder.predictions,),
         needs=(_training(recipe, model),),
