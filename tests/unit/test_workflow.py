@@ -33,14 +33,14 @@ def _no_augmentation_variable(monkeypatch):
 
 
 def config(**changes):
-    return read_configuration({**CONTENT, **changes}, {}, Path("/work"))
+    return read_configuration({**CONTENT, **changes}, {}, Path("/data"))
 
 
 # --- Configuration ---------------------------------------------------------------------------------------------------
 
 
 def test_relative_folders_start_from_the_workflow():
-    assert config().results == Path("/work/results")
+    assert config().results == Path("/data/results")
     assert config(results="/elsewhere").results == Path("/elsewhere")
 
 
@@ -53,7 +53,7 @@ def test_without_a_common_folder_paths_are_absolute():
 
 def test_nnunets_variables_stand_in_for_its_folders():
     content = {**CONTENT, "raw": None, "preprocessed": None}
-    found = read_configuration(content, {"nnUNet_raw": "/r", "nnUNet_preprocessed": "/p"}, Path("/work"))
+    found = read_configuration(content, {"nnUNet_raw": "/r", "nnUNet_preprocessed": "/p"}, Path("/data"))
     assert (found.raw, found.preprocessed) == (Path("/r"), Path("/p"))
 
 
@@ -114,11 +114,11 @@ def options(command: list[str]) -> list[str]:
 
 def test_a_training_goes_into_the_results_of_its_repeat():
     command = commands.train(config(repeats=2), "nnUNetTrainerMSTKD", "nnUNetPlans", 1, "3", 8)
-    assert variables(command)["nnUNet_results"] == "/work/results/repeat_1"
-    assert variables(command)["nnUNet_preprocessed"] == "/work/results/repeat_1/preprocessed"
+    assert variables(command)["nnUNet_results"] == "/data/results/repeat_1"
+    assert variables(command)["nnUNet_preprocessed"] == "/data/results/repeat_1/preprocessed"
     assert options(command) == [
         *("python3", "-m", "nnunetv2_mstkd.workflow.training"),
-        "/work/results/repeat_1/Dataset901_Regions/nnUNetTrainerMSTKD__nnUNetPlans__3d_fullres/fold_3",
+        "/data/results/repeat_1/Dataset901_Regions/nnUNetTrainerMSTKD__nnUNetPlans__3d_fullres/fold_3",
         *("--", "nnUNetv2_train", "Dataset901_Regions", "3d_fullres", "3", "-tr", "nnUNetTrainerMSTKD"),
         *("-p", "nnUNetPlans", "-device", "cuda"),
     ]
@@ -164,9 +164,9 @@ def test_each_job_of_the_benchmark_is_a_part_of_the_same_call():
     assert commands.num_parts(several) == 48  # 2 trainers, 2 plans, 3 folds, 2 repeats, 2 parts of each
     command = options(commands.benchmark(several, 7))
     assert command[: command.index("--part")] == [
-        *("mstkd", "benchmark", "-o", "/work/benchmark", "-d", "Dataset901_Regions", "-c", "3d_fullres"),
+        *("mstkd", "benchmark", "-o", "/data/benchmark", "-d", "Dataset901_Regions", "-c", "3d_fullres"),
         *("-tr", "nnU-Net=nnUNetTrainer", "nnUNetTrainerMSTKD", "-p", "A", "B", "-f", "0", "1", "2"),
-        *("--results", "/work/results/repeat_0", "/work/results/repeat_1"),
+        *("--results", "/data/results/repeat_0", "/data/results/repeat_1"),
         *("-device", "cuda", "--subsets", "T1ce+FLAIR"),
     ]
     assert command[command.index("--part") :] == ["--part", "7", "--parts", "48", "--no-report"]
@@ -176,7 +176,7 @@ def test_further_options_are_passed_on():
     own = config(train_options=["--npz"], benchmark_options=["--disable_tta"], report_options=["--baseline", "nnU-Net"])
     assert commands.train(own, "nnUNetTrainer", "nnUNetPlans", 0, "0", 8)[-1] == "--npz"
     assert commands.benchmark(own, 0)[-1] == "--disable_tta"
-    assert options(commands.report(own)) == ["mstkd", "report", "/work/benchmark", "--baseline", "nnU-Net"]
+    assert options(commands.report(own)) == ["mstkd", "report", "/data/benchmark", "--baseline", "nnU-Net"]
 
 
 # --- Training --------------------------------------------------------------------------------------------------------
