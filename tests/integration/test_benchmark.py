@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import weakref
 from collections.abc import Callable
 from functools import partial
@@ -439,8 +440,10 @@ def test_the_commands_of_a_dry_run_do_the_same(cross_validation, output, capsys,
     commands = [line for line in lines if not line.startswith("#")]
     assert len(commands) == 3
     assert commands[-1] == f"mstkd report {output}"
-    # the package that is tested, whatever is installed
-    environment = {**os.environ, **external_trainers, "PYTHONPATH": str(Path(nnunetv2_mstkd.__file__).parents[1])}
+    environment = {**os.environ, **external_trainers}
+    tested = Path(nnunetv2_mstkd.__file__).parents[1]
+    if tested != Path(sysconfig.get_path("purelib")):  # first there, it would hide modules of Python's own
+        environment["PYTHONPATH"] = str(tested)
     start = f"{sys.executable} -c 'from nnunetv2_mstkd.cli.main import main; raise SystemExit(main())'"
     processes = [
         subprocess.Popen(command.replace("mstkd", start, 1), shell=True, env=environment, cwd=tmp_path)
