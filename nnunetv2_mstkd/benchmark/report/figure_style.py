@@ -1,5 +1,7 @@
 """What the figures for a manuscript have in common (L2). matplotlib is loaded when they are drawn."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from nnunetv2_mstkd.benchmark.report.number_text import shortened
@@ -23,6 +25,17 @@ CHARACTER_IN = 0.068  # width of a character of these fonts, with room to spare
 LONGEST_TITLE = 26  # characters of a model's title
 _PANEL_IN = (2.6, 2.3)
 _PATCH_IN = 0.5  # width of a coloured patch of a legend, with the gaps around it
+
+
+@contextmanager
+def figure_style() -> Iterator[None]:
+    """Draw in our style alone, whatever matplotlib was told before: nnU-Net's training sets larger fonts for all."""
+    from matplotlib import rc_context, rcdefaults, rcParams
+
+    with rc_context():
+        rcdefaults()
+        rcParams.update(STYLE)
+        yield
 
 
 def blank(width: float, height: float) -> tuple[Any, Any]:

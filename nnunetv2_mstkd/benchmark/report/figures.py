@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunetv2_mstkd.benchmark.report.columns import make_columns
-from nnunetv2_mstkd.benchmark.report.figure_style import DPI, STYLE
+from nnunetv2_mstkd.benchmark.report.figure_style import DPI, figure_style
 from nnunetv2_mstkd.benchmark.report.heat_map import make_heat_map
 from nnunetv2_mstkd.benchmark.report.heat_map_figure import heat_map_figure
 from nnunetv2_mstkd.benchmark.report.importance import importance_axis
@@ -29,10 +29,8 @@ def write_figures(folder: Path, content: PageContent) -> None:
         folder: where they go; it is made.
         content: of the page, which shows the same.
     """
-    from matplotlib import rc_context
-
     folder.mkdir(parents=True, exist_ok=True)
-    with rc_context(STYLE):
+    with figure_style():
         for name, figure in _figures(content):
             for ending, options in FORMATS.items():
                 with whole_file(folder / f"{name}.{ending}") as temporary:

@@ -13,6 +13,7 @@ from nnunetv2_mstkd.cli.interruption import interrupted_by_signals
 def _signals():
     """The tests' process gets its own handlers back, whatever happens."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup, where the tests were started by it, has it ignored
     yield
     for number, handler in handlers.items():
         signal.signal(number, handler)

@@ -6,7 +6,7 @@ from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
-from nnunetv2_mstkd.benchmark.report.figure_style import STYLE
+from nnunetv2_mstkd.benchmark.report.figure_style import figure_style
 from nnunetv2_mstkd.benchmark.report.figures import _figures
 from nnunetv2_mstkd.benchmark.report.write import make_content
 from nnunetv2_mstkd.benchmark.report_options import ReportOptions
@@ -21,7 +21,8 @@ def figures(tmp_path_factory):
     models = (MadeUpModel(f"{LONG} 0", trained_for_missing=False), MadeUpModel(f"{LONG} 1", 0.1), MSTKD)
     made_up = MadeUpBenchmark(models=models, cases=4, modalities=("CT", "PET"), regions=(Region("liver", (1,)),))
     folder = write_benchmark(tmp_path_factory.mktemp("figures"), made_up)
-    with rc_context(STYLE):
+    # as nnU-Net's training leaves it, which enlarges the fonts of all figures
+    with rc_context({"font.size": 30, "axes.labelsize": 30, "xtick.labelsize": 30}), figure_style():
         return dict(_figures(make_content(read_results(folder), ReportOptions(viewer=False))))
 
 
@@ -29,7 +30,7 @@ def figures(tmp_path_factory):
 def test_no_text_runs_off(figures, name):
     figure = figures[name]
     canvas = FigureCanvasAgg(figure)
-    with rc_context(STYLE):
+    with figure_style():
         canvas.draw()
     ticks = {tick for axes in figure.axes for tick in axes.get_xticklabels()}  # numbers, some beyond the axis, undrawn
     texts = [text for text in figure.findobj(Text) if text.get_text() and text.get_visible() and text not in ticks]
