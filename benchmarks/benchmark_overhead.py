@@ -6,10 +6,11 @@ nnU-Net's own sliding window in float32 on the CPU. Overhead is all else, and is
 the time inside of the window, which counts as forward what other threads take from it meanwhile, and the total without
 the time that the same windows need with the machine to themselves.
 
-Two plans: what nnU-Net's default planner makes of the cohort ("BraTS plan": 32 to 320 features), and the same with 2 to
-4 features, so that the overhead is not lost in the noise of the forward passes. The overhead is measured with the light
-one; the forward time of the BraTS plan, by itself, with one of the subsets, since each takes as long as any
-other. Peak memory is that of the largest single process of a command (no less than this one's). For Linux.
+Two plans: what nnU-Net's default planner makes of the cohort ("BraTS plan": 32 to 320 features), and one with 2 to 4
+features and a whole head in a patch, so that the overhead is not lost in the noise of the forward passes. The overhead
+is measured with the light one; the forward time of the BraTS plan, by itself, with one of the subsets, since each takes
+as long as any other. Peak memory is that of the largest single process of a command (no less than this one's). For
+Linux.
 
     python benchmarks/benchmark_overhead.py WORK            # resumable: what WORK/overhead.json has is not repeated
 """
@@ -29,7 +30,7 @@ from typing import Any
 
 NUMBER, DATASET, CONFIGURATION = 930, "Dataset930_Overhead", "3d_fullres"
 BRATS, LIGHT = "nnUNetPlans", "nnUNetPlansLight"
-LIGHT_FEATURES = (2, 2, 4)
+LIGHT_FEATURES, LIGHT_PATCH = (2, 4), (160, 192, 160)  # two stages, and a whole head in one patch
 MODALITIES = ("T1", "T1ce", "T2", "FLAIR")
 SPACING_MM = "1"
 ALONE = "forward-alone"  # one of the commands of `inside`
@@ -76,8 +77,8 @@ def prepare(work: Path, cases: int) -> None:
     plans = work / "preprocessed" / DATASET / f"{BRATS}.json"
     if not plans.is_file():
         _call("nnUNetv2_plan_and_preprocess", "-d", str(NUMBER), "-c", CONFIGURATION, "--no_pp")
-    for name, features in ((BRATS, None), (LIGHT, LIGHT_FEATURES)):
-        _write_model(work, raw, name, features)
+    for name in (BRATS, LIGHT):
+        _write_model(work, raw, name)
     for subset in _subsets():
         _zero_fill(raw, work / "inputs" / str(subset), subset)
 
@@ -94,7 +95,7 @@ def model_folder(work: Path, plans_name: str) -> Path:
     return work / "results" / DATASET / f"nnUNetTrainer__{plans_name}__{CONFIGURATION}"
 
 
-def _write_model(work: Path, raw: Path, plans_name: str, features: tuple[int, ...] | None) -> None:
+def _write_model(work: Path, raw: Path, plans_name: str) -> None:
     import torch
     from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
@@ -105,12 +106,8 @@ def _write_model(work: Path, raw: Path, plans_name: str, features: tuple[int, ..
     (folder / "fold_0").mkdir(parents=True, exist_ok=True)
     plans = json.loads((work / "preprocessed" / DATASET / f"{BRATS}.json").read_text())
     plans["plans_name"] = plans_name
-    architecture = plans["configurations"][CONFIGURATION]["architecture"]["arch_kwargs"]
-    if features:
-        stages = architecture["n_stages"]
-        architecture["features_per_stage"] = [features[min(i, len(features) - 1)] for i in range(stages)]
-        architecture["n_conv_per_stage"] = [1] * stages
-        architecture["n_conv_per_stage_decoder"] = [1] * (stages - 1)
+    if plans_name == LIGHT:
+        _lighten(plans["configurations"][CONFIGURATION])
     dataset_json = json.loads((raw / "dataset.json").read_text())
     (folder / "plans.json").write_text(json.dumps(plans))
     (folder / "dataset.json").write_text(json.dumps(dataset_json))
@@ -126,6 +123,16 @@ def _write_model(work: Path, raw: Path, plans_name: str, features: tuple[int, ..
         "network_weights": network.state_dict(),
     }
     torch.save(checkpoint, folder / "fold_0" / "checkpoint_final.pth")
+
+
+def _lighten(configuration: dict[str, Any]) -> None:
+    stages = len(LIGHT_FEATURES)
+    configuration["patch_size"] = list(LIGHT_PATCH)
+    architecture = configuration["architecture"]["arch_kwargs"]
+    architecture.update(n_stages=stages, features_per_stage=list(LIGHT_FEATURES))
+    architecture.update(n_conv_per_stage=[1] * stages, n_conv_per_stage_decoder=[1] * (stages - 1))
+    for name in ("kernel_sizes", "strides"):
+        architecture[name] = architecture[name][:stages]
 
 
 def _zero_fill(raw: Path, target: Path, subset: Any) -> None:
