@@ -9,15 +9,7 @@ from nnunetv2_mstkd.cli.main import main
 from nnunetv2_mstkd.demo.recipe import FULL, QUICK
 from nnunetv2_mstkd.doctor import Finding
 
-
-@pytest.fixture(autouse=True)
-def _signals():
-    """The command handles signals; the tests' process gets its own handlers back."""
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup, where the tests were started by it, has it ignored
-    yield
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
+pytestmark = pytest.mark.usefixtures("own_signal_handlers")
 
 
 @pytest.fixture

@@ -8,15 +8,7 @@ import pytest
 
 from nnunetv2_mstkd.cli.interruption import interrupted_by_signals
 
-
-@pytest.fixture(autouse=True)
-def _signals():
-    """The tests' process gets its own handlers back, whatever happens."""
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup, where the tests were started by it, has it ignored
-    yield
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
+pytestmark = pytest.mark.usefixtures("own_signal_handlers")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
