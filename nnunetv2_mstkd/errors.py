@@ -54,6 +54,10 @@ class MissingExtraError(MSTKDError, ImportError):
         )
 
 
+class ConversionError(MSTKDError, ValueError):
+    """A dataset cannot be converted, or predictions not converted back; the message says what stands in the way."""
+
+
 class CohortError(MSTKDError, ValueError):
     """A simulated cohort cannot be written as asked: a wrong size, spacing or folder."""
 

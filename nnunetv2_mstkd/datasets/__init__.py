@@ -1,1 +1,1 @@
-"""Datasets: simulated ones, and (in time) converters of real ones (L1': numpy, scipy, SimpleITK; no torch)."""
+"""Datasets: simulated ones, and converters of real ones (L1': numpy, scipy, SimpleITK; no torch)."""

@@ -1,0 +1,58 @@
+"""What a scan of a dataset's folder finds (L1')."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nnunetv2_mstkd.cases.case import ChannelSource
+from nnunetv2_mstkd.cases.problem import Problem
+from nnunetv2_mstkd.datasets.layouts.label_set import LabelSet
+from nnunetv2_mstkd.modalities import Modalities
+
+
+@dataclass(frozen=True)
+class SourceCase:
+    """A scan of a patient, as it lies in the source.
+
+    Args:
+        name: identifier of the case in nnU-Net, and of its predictions.
+        patient: whose scan it is: all of a patient's scans belong on one side of a split.
+        images: channel -> where it is; a channel that is not here is absent.
+        label: file of the reference; None if there is none.
+        note: what is to be kept on record, as "label: automated"; empty for nothing.
+    """
+
+    name: str
+    patient: str
+    images: Mapping[int, ChannelSource]
+    label: Path | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class SourceDataset:
+    """A dataset as it lies in the source.
+
+    Args:
+        folder: where it was found.
+        layout: name of the layout, as `--layout` takes it.
+        title: of the layout, for people.
+        modalities: canonical names, in the channel order that is to be written.
+        label_set: what the values of its label maps mean.
+        cases: sorted by name.
+        prediction_name: name of a case's file in the challenge, with `{case}`.
+        partitions: name of a given partition of the patients (of FeTS) -> patient -> part.
+        problems: what stops cases, or the whole ("" as the case).
+        ignored: files that were passed over.
+    """
+
+    folder: Path
+    layout: str
+    title: str
+    modalities: Modalities
+    label_set: LabelSet
+    cases: tuple[SourceCase, ...]
+    prediction_name: str = "{case}.nii.gz"
+    partitions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+    ignored: tuple[Path, ...] = ()
