@@ -30,6 +30,9 @@ class SubsetSettings:
         optimizer: "SGD" (nnU-Net: Nesterov momentum 0.99), "Adam" or "AdamW"; of student and teacher.
         initial_lr: of the optimiser; None keeps the trainer's (nnU-Net: 1e-2, made for its SGD).
         weight_decay: of the optimiser; None keeps the trainer's (nnU-Net: 3e-5).
+        drop_probabilities: modality -> how often, in [0, 1), a sample goes without it where it has it; modalities that
+            are not named have 0.5. None draws each non-empty subset equally often, which is 0.5 for all.
+        warm_up_fraction: in [0, 1); part of all iterations, at the start, in which nothing is dropped.
 
     Raises:
         SettingsError: (here and in the subclasses) if a value has a wrong type or is out of range.
@@ -39,6 +42,8 @@ class SubsetSettings:
     optimizer: str = "SGD"
     initial_lr: float | None = None
     weight_decay: float | None = None
+    drop_probabilities: Mapping[str, float] | None = None
+    warm_up_fraction: float = 0.0
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -54,6 +59,31 @@ class SubsetSettings:
             raise SettingsError(f"Setting 'seed' must not be negative; given: {self.seed}")
         _require_choice("optimizer", self.optimizer, OPTIMIZERS)
         self._check_optimizer()
+        self._check_drawing()
+
+    def _check_drawing(self) -> None:
+        if self.warm_up_fraction >= 1:
+            raise SettingsError(f"Setting 'warm_up_fraction' must be in [0, 1); given: {self.warm_up_fraction}")
+        if self.drop_probabilities is None:
+            return
+        if not isinstance(self.drop_probabilities, Mapping):
+            told = '{"T1ce": 0.6} or null'
+            raise SettingsError(f"Setting 'drop_probabilities' must be like {told}; given: {self.drop_probabilities!r}")
+        for name, value in self.drop_probabilities.items():
+            if isinstance(value, bool) or not isinstance(value, float | int) or not 0 <= value < 1:
+                raise SettingsError(f"Setting 'drop_probabilities' of {name!r} must be in [0, 1); given: {value!r}")
+
+    def drop_probabilities_of(self, modalities: Modalities) -> tuple[float, ...] | None:
+        """Return how often each channel is dropped; None where all subsets are equally likely.
+
+        Raises:
+            ModalityError: if a name is unknown, or fits the modality of another one.
+        """
+        if self.drop_probabilities is None:
+            return None
+        modalities.subset(",".join(self.drop_probabilities) or modalities.names[0])  # refuses doubled ones
+        by_channel = {modalities.channel(name): float(value) for name, value in self.drop_probabilities.items()}
+        return tuple(by_channel.get(channel, 0.5) for channel in range(len(modalities)))
 
     def _check_optimizer(self) -> None:
         for name in ("initial_lr", "weight_decay"):
@@ -110,6 +140,8 @@ class DistillationSettings(SubsetSettings):
             axis, is the released form. Regions are standardised over voxels, whatever it is.
         reverse_kl: True swaps the arguments of L_KL, as released.
         co_training: True lets the distillation terms pull the teacher too, as released.
+        incomplete_teacher_weight: in [0, 1]; factor of all distillation terms for samples of which the teacher itself
+            lacks modalities. Samples that are complete have 1.
         ramp_fraction: in [0, 1]; part of all iterations over which the distillation weights rise from 0.7 % to 100 %.
         discriminator_lr: initial learning rate of the discriminator's Adam; decays as the branches' does.
     """
@@ -133,6 +165,7 @@ class DistillationSettings(SubsetSettings):
     standardize_dim: int = 1
     reverse_kl: bool = False
     co_training: bool = False
+    incomplete_teacher_weight: float = 0.0
     ramp_fraction: float = 0.2
     discriminator_lr: float = 1e-4
 
@@ -147,8 +180,9 @@ class DistillationSettings(SubsetSettings):
             )
         if self.temperature == 0:
             raise SettingsError("Setting 'temperature' must be above 0; given: 0.0")
-        if self.ramp_fraction > 1:
-            raise SettingsError(f"Setting 'ramp_fraction' must be in [0, 1]; given: {self.ramp_fraction}")
+        for name in ("ramp_fraction", "incomplete_teacher_weight"):
+            if getattr(self, name) > 1:
+                raise SettingsError(f"Setting {name!r} must be in [0, 1]; given: {getattr(self, name)}")
 
 
 def _require_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

@@ -48,12 +48,14 @@ class StepTarget:
         regions: True if the channels of the logits are regions (sigmoid), False if they are labels (softmax).
         valid: (B, 1, *patch) bool, False where the ignore label is; None if there is no such label.
         is_complete: (B,) bool, True for samples whose subset lacks nothing.
+        teacher_is_complete: (B,) bool, True for samples of which the teacher sees all modalities.
     """
 
     target: Tensor | list[Tensor]
     regions: bool
     valid: Tensor | None
     is_complete: Tensor
+    teacher_is_complete: Tensor
 
 
 def needs_attention(settings: DistillationSettings) -> bool:
@@ -96,55 +98,60 @@ def distillation_terms(
     target: StepTarget,
     settings: DistillationSettings,
 ) -> dict[str, Tensor]:
-    """Return each active distillation term, not yet weighted.
+    """Return each active distillation term, not yet weighted; its mean is over all samples of the batch.
+
+    A sample counts in full where the teacher sees all modalities, else with `incomplete_teacher_weight`: a teacher that
+    lacks something itself is no witness of what the student lacks.
 
     Args:
-        teacher: of the whole image.
+        teacher: of all that there is of the image.
         student: of the image with modalities missing.
         discriminator: not wrapped for DDP (no gradient goes to its weights here); None if no term needs it.
         target: of the step.
         settings: which terms, in which form.
     """
-    detach = not settings.co_training
+    weights = sample_weights(target.teacher_is_complete, settings)
+    options: dict[str, Any] = {"sample_weights": weights, "detach_teacher": not settings.co_training}
     features = in_teacher_units(teacher, student) if settings.relative_features else (teacher, student)
     compute: dict[str, Callable[[], Tensor]] = {
-        "consistency": lambda: _consistency_term(teacher, student, target, detach),
-        "logits": lambda: _logit_term(teacher, student, target, settings),
-        "content": lambda: content_distillation(*(f.content for f in features), detach_teacher=detach),
-        "multiscale": lambda: multiscale_feature_distillation(*(f.multiscale for f in features), detach_teacher=detach),
+        "consistency": lambda: _consistency_term(teacher, student, target, options),
+        "logits": lambda: _logit_term(teacher, student, target, settings, options),
+        "content": lambda: content_distillation(*(f.content for f in features), **options),
+        "multiscale": lambda: multiscale_feature_distillation(*(f.multiscale for f in features), **options),
         "extreme_value": lambda: extreme_value_distillation(
-            teacher.attention, student.attention, settings.extreme_value_normalization, detach_teacher=detach
+            teacher.attention, student.attention, settings.extreme_value_normalization, **options
         ),
-        "style_matching": lambda: global_style_matching(*map(style_triple, features), detach_teacher=detach),
-        "adversarial": lambda: adversarial_student(frozen_scores(discriminator, student.style)),
+        "style_matching": lambda: global_style_matching(*map(style_triple, features), **options),
+        "adversarial": lambda: adversarial_student(frozen_scores(discriminator, student.style), sample_weights=weights),
     }
     return {term: compute[term]() for term in active_weights(settings)}
 
 
-def _consistency_term(teacher: NetworkFeatures, student: NetworkFeatures, target: StepTarget, detach: bool) -> Tensor:
-    return probability_consistency(
-        full_resolution(teacher.logits),
-        full_resolution(student.logits),
-        target.regions,
-        valid=target.valid,
-        detach_teacher=detach,
-    )
+def sample_weights(teacher_is_complete: Tensor, settings: DistillationSettings) -> Tensor:
+    """Return the factor of each sample (B,) in all distillation terms, float."""
+    weights = teacher_is_complete.float()
+    return weights + settings.incomplete_teacher_weight * (1 - weights)
+
+
+def _consistency_term(
+    teacher: NetworkFeatures, student: NetworkFeatures, target: StepTarget, options: dict[str, Any]
+) -> Tensor:
+    logits = full_resolution(teacher.logits), full_resolution(student.logits)
+    return probability_consistency(*logits, target.regions, valid=target.valid, **options)
 
 
 def _logit_term(
-    teacher: NetworkFeatures, student: NetworkFeatures, target: StepTarget, settings: DistillationSettings
+    teacher: NetworkFeatures,
+    student: NetworkFeatures,
+    target: StepTarget,
+    settings: DistillationSettings,
+    options: dict[str, Any],
 ) -> Tensor:
     form = region_logit_distillation
     if not target.regions:
         form = partial(standardized_logit_distillation, standardize_dim=settings.standardize_dim)
-    return form(
-        full_resolution(teacher.logits),
-        full_resolution(student.logits),
-        settings.temperature,
-        reverse=settings.reverse_kl,
-        valid=target.valid,
-        detach_teacher=not settings.co_training,
-    )
+    logits = full_resolution(teacher.logits), full_resolution(student.logits)
+    return form(*logits, settings.temperature, reverse=settings.reverse_kl, valid=target.valid, **options)
 
 
 def total_loss(terms: dict[str, Tensor], settings: DistillationSettings, ramp: float) -> Tensor:
@@ -156,15 +163,21 @@ def total_loss(terms: dict[str, Tensor], settings: DistillationSettings, ramp: f
 
 
 def discriminator_loss(
-    discriminator: nn.Module, teacher_style: Tensor, student_style: Tensor, is_complete: Tensor
+    discriminator: nn.Module, teacher_style: Tensor, student_style: Tensor, target: StepTarget
 ) -> Tensor:
     """Return the discriminator's loss on detached styles: the teacher's are full, the student's lack something.
 
-    Samples whose subset is complete do not count as lacking. One forward pass serves both, for DDP.
+    Teachers that lack modalities do not count as full, nor complete students as lacking. One forward pass serves both,
+    for DDP.
     """
     scores = discriminator(torch.cat((teacher_style.detach(), student_style.detach())))
     teacher_scores, student_scores = scores.chunk(2)
-    return adversarial_discriminator(teacher_scores, student_scores, sample_weights=(~is_complete).to(scores))
+    return adversarial_discriminator(
+        teacher_scores,
+        student_scores,
+        sample_weights=(~target.is_complete).to(scores),
+        teacher_weights=target.teacher_is_complete.to(scores),
+    )
 
 
 def frozen_scores(discriminator: Any, style: Tensor) -> Tensor:

@@ -4,50 +4,103 @@ Nothing is drawn from a running generator, so there is no state to save, ranks s
 what an uninterrupted one would have drawn.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from nnunetv2_mstkd.modalities import Modalities
+from nnunetv2_mstkd.modalities import Modalities, ModalitySubset
+
+Codes = NDArray[np.int64]  # (B,): a subset for each sample, bit c for channel c
 
 
 def draw_subset_codes(
-    num_modalities: int, batch_size: int, *, seed: int, epoch: int, iteration: int, rank: int = 0
-) -> np.ndarray:
-    """Draw one non-empty subset for each sample, uniform over all 2^M - 1.
+    available: Codes,
+    num_modalities: int,
+    *,
+    seed: int,
+    epoch: int,
+    iteration: int,
+    rank: int = 0,
+    drop_probabilities: Sequence[float] | None = None,
+) -> Codes:
+    """Draw one non-empty subset of what each sample has.
+
+    Args:
+        available: int64 (B,), what there is of each sample: not 0.
+        num_modalities: of the dataset.
+        seed: of the training.
+        epoch: from 0.
+        iteration: within the epoch.
+        rank: of the process.
+        drop_probabilities: of each modality, in [0, 1), by itself; where all that a sample has would go, the draw does
+            not count. None draws uniformly over the non-empty subsets, which is the same as 0.5 for each.
 
     Returns:
         int64 (B,): codes as `Modalities.subset_from_code` reads them, bit c for channel c.
     """
-    draws = [
-        np.random.default_rng((seed, epoch, iteration, rank, sample)).integers(1, 2**num_modalities)
-        for sample in range(batch_size)
-    ]
+    draws = []
+    for sample, code in enumerate(available):
+        rng = np.random.default_rng((seed, epoch, iteration, rank, sample))
+        channels = [channel for channel in range(num_modalities) if code >> channel & 1]
+        drop = None if drop_probabilities is None else [drop_probabilities[channel] for channel in channels]
+        places = _draw(rng, len(channels), drop)
+        draws.append(sum(1 << channel for place, channel in enumerate(channels) if places >> place & 1))
     return np.array(draws, dtype=np.int64)
 
 
+def _draw(rng: np.random.Generator, count: int, drop_probabilities: Sequence[float] | None) -> int:
+    """Draw a non-empty subset of `count` things, bit i for the i-th."""
+    if drop_probabilities is None:
+        return int(rng.integers(1, 2**count))
+    codes = np.arange(1, 2**count)
+    kept = codes[:, None] >> np.arange(count) & 1  # (2^count - 1, count)
+    drop = np.array(drop_probabilities)
+    weights = np.where(kept, 1 - drop, drop).prod(axis=1)
+    return int(rng.choice(codes, p=weights / weights.sum()))
+
+
 def cycle_subset_codes(
-    modalities: Modalities, batch_size: int, *, iteration: int, rank: int = 0, world_size: int = 1
-) -> np.ndarray:
-    """Return the subsets of one validation step: all of them in turn, in canonical order, the same in every epoch."""
-    codes = _canonical_codes(modalities)
+    modalities: Modalities, available: Codes, *, iteration: int, rank: int = 0, world_size: int = 1
+) -> Codes:
+    """Return the subsets of one validation step: all of them in turn, in canonical order, the same in every epoch.
+
+    A sample that lacks modalities is seen without them; one that has nothing of its subset is seen with all it has.
+
+    Args:
+        modalities: of the dataset.
+        available: int64 (B,), what there is of each sample.
+        iteration: within the epoch.
+        rank: of the process.
+        world_size: number of processes.
+
+    Returns:
+        int64 (B,).
+    """
+    codes, batch_size = _canonical_codes(modalities), len(available)
     first = (iteration * world_size + rank) * batch_size
     places = np.arange(first, first + batch_size)
     # Each round starts one later: nnU-Net forces foreground into the last places of a batch, and without the shift a
     # batch size that divides the number of subsets would give these places to the same subsets always.
-    return codes[(places + places // len(codes)) % len(codes)]
+    turn = codes[(places + places // len(codes)) % len(codes)] & available
+    return np.where(turn == 0, available, turn)
+
+
+def subset_code(subset: ModalitySubset) -> int:
+    """Return the code of a subset: bit c for channel c."""
+    return sum(1 << channel for channel in subset.channels)
 
 
 @lru_cache(maxsize=8)
-def _canonical_codes(modalities: Modalities) -> np.ndarray:
-    return np.array([sum(1 << channel for channel in s.channels) for s in modalities.subsets()], dtype=np.int64)
+def _canonical_codes(modalities: Modalities) -> Codes:
+    return np.array([subset_code(subset) for subset in modalities.subsets()], dtype=np.int64)
 
 
-def modality_mask_from_codes(codes: np.ndarray, num_modalities: int) -> Tensor:
+def modality_mask_from_codes(codes: Codes, num_modalities: int) -> Tensor:
     """Return bool (B, M), True = present, for subset codes (B,)."""
     return torch.from_numpy((codes[:, None] >> np.arange(num_modalities) & 1).astype(bool))
 

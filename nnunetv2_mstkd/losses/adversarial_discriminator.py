@@ -11,6 +11,7 @@ def adversarial_discriminator(
     student_scores: Tensor,
     *,
     sample_weights: Tensor | None = None,
+    teacher_weights: Tensor | None = None,
     detach_teacher: bool = True,
 ) -> Tensor:
     """Return the cross entropy of the teacher's scores against "full" plus the student's against "missing".
@@ -23,17 +24,18 @@ def adversarial_discriminator(
         student_scores: float, one per sample too.
         sample_weights: (B,), the factor of each sample's "missing" part; None for ones. Give 0 where the student sees
             all modalities: its style is not a missing one.
+        teacher_weights: (B,), the same for the "full" part; None for ones. Give 0 where the teacher lacks modalities.
         detach_teacher: without effect: the scores' gradient is the discriminator's own, and the styles are detached
             already; here so that all losses are called alike.
 
     Returns:
-        float scalar > 0, mean over batch; 2 log 2 at scores of 0.
+        float scalar >= 0, mean over batch; 2 log 2 at scores of 0.
 
     Raises:
         ShapeError: if the scores are not one per sample, their numbers differ, or the weights are not one per sample.
 
     Source: MST-KDNet (arXiv 2507.22626), as released: BCE(D(style_T), full) + BCE(D(style_S), missing). Differs in: on
-    raw scores, sample weights.
+    raw scores, weights of samples.
 
     Example:
         >>> import torch
@@ -41,6 +43,6 @@ def adversarial_discriminator(
         tensor(1.3863)
     """
     check_scores(teacher_scores=teacher_scores, student_scores=student_scores)
-    full = batch_mean(cross_entropy_with_full(teacher_scores), None)
+    full = batch_mean(cross_entropy_with_full(teacher_scores), teacher_weights)
     missing = batch_mean(cross_entropy_with_full(-student_scores), sample_weights)
     return full + missing

@@ -5,7 +5,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from nnunetv2_mstkd.distillation.settings import ModalityDropoutSettings, SubsetSettings
-from nnunetv2_mstkd.distillation.subset_draw import mask_modalities
+from nnunetv2_mstkd.distillation.subset_draw import Codes, mask_modalities, modality_mask_from_codes
 from nnunetv2_mstkd.errors import ModalityError
 from nnunetv2_mstkd.inference.environment import MODALITIES_VARIABLE
 from nnunetv2_mstkd.modalities import Modalities, ModalitySubset
@@ -37,20 +37,42 @@ class nnUNetTrainerModalityDropout(RecordingTrainer):
             )
         return fixed or asked
 
-    def training_mask(self, batch_size: int) -> Tensor:
-        """Draw the modality mask of the training step at hand; all True for a fixed subset, which the network masks."""
-        mask = super().training_mask(batch_size)
-        return mask.fill_(True) if self.settings.fixed_subset else mask
+    def do_split(self) -> tuple[list[str], list[str]]:
+        """Split the cases as nnU-Net does; a fixed subset is trained and validated on cases that have all of it.
 
-    def validation_mask(self, batch_size: int) -> Tensor:
-        """Return the modality mask of the validation step at hand; all True for a fixed subset."""
-        mask = super().validation_mask(batch_size)
-        return mask.fill_(True) if self.settings.fixed_subset else mask
+        Raises:
+            ModalityError: if no case is left.
+        """
+        training, validation = super().do_split()
+        fixed = fixed_subset(self.settings, self.modalities)
+        if fixed is None or self.available.all_complete:
+            return training, validation
+        have = {case for case, subset in self.available.availability.present.items() if subset.issuperset(fixed)}
+        kept = [[case for case in cases if case in have] for cases in (training, validation)]
+        if not all(kept):
+            raise ModalityError(
+                f"The model is for {fixed}, which {len(kept[0])} of {len(training)} training cases and {len(kept[1])} "
+                f"of {len(validation)} validation cases have: choose another fixed_subset, or another split"
+            )
+        left_out = sorted({*training, *validation} - have)
+        self.print_to_log_file(f"Left out, as they lack some of {fixed}: {len(left_out)} cases: {left_out}")
+        return kept[0], kept[1]
+
+    def training_mask(self, available: Codes) -> Tensor:
+        """Draw the modality mask of the training step at hand; a fixed subset is masked by the network."""
+        return self._unmasked(available) if self.settings.fixed_subset else super().training_mask(available)
+
+    def validation_mask(self, available: Codes) -> Tensor:
+        """Return the modality mask of the validation step at hand, likewise."""
+        return self._unmasked(available) if self.settings.fixed_subset else super().validation_mask(available)
+
+    def _unmasked(self, available: Codes) -> Tensor:
+        return modality_mask_from_codes(available, len(self.modalities))
 
     def train_step(self, batch: dict) -> dict:
         """Train nnU-Net's step on the masked images."""
-        image = batch["data"].to(self.device, non_blocking=True)
-        masked = mask_modalities(image, self.training_mask(len(image)))
+        image, available = self.available_image(batch)
+        masked = mask_modalities(image, self.training_mask(available))
         result = super().train_step({**batch, "data": masked})
         self.require_finite({"segmentation": float(result["loss"])}, batch)
         self.iteration += 1

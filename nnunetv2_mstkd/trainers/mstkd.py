@@ -23,7 +23,8 @@ from nnunetv2_mstkd.distillation.step import (
     total_loss,
     valid_voxels,
 )
-from nnunetv2_mstkd.distillation.subset_draw import mask_modalities, seeded_rng
+from nnunetv2_mstkd.distillation.subset_draw import Codes, mask_modalities, seeded_rng
+from nnunetv2_mstkd.errors import SettingsError
 from nnunetv2_mstkd.losses import sigmoid_ramp_up
 from nnunetv2_mstkd.trainers.optimizer import optimize
 from nnunetv2_mstkd.trainers.pretrained import PretrainedStart
@@ -34,7 +35,7 @@ from nnunetv2_mstkd.trainers.unwrap import unwrap
 
 
 class nnUNetTrainerMSTKD(RecordingTrainer):
-    """Train a teacher that sees every modality and a student that sees a random subset; keep the student.
+    """Train a teacher that sees every modality and a student that sees a random subset of them; keep the student.
 
     `self.network` is the student: it is validated, saved and used for prediction. Teacher and discriminator exist in
     training only.
@@ -117,13 +118,28 @@ class nnUNetTrainerMSTKD(RecordingTrainer):
         teacher: Any = unwrap(self.teacher)
         teacher.decoder.deep_supervision = enabled
 
+    def get_tr_and_val_datasets(self) -> tuple[Any, Any]:
+        """Return nnU-Net's datasets.
+
+        Raises:
+            SettingsError: if there is nothing to distil: no training case has all modalities, and others do not count.
+        """
+        training, validation = super().get_tr_and_val_datasets()
+        if not self.available.complete_cases(training.identifiers) and not self.settings.incomplete_teacher_weight:
+            raise SettingsError(
+                f"None of the {len(training.identifiers)} training cases of fold {self.fold} has all of "
+                f"{list(self.modalities)}, so that there is nothing to distil. Set incomplete_teacher_weight above 0, "
+                f"or train nnUNetTrainerModalityDropout"
+            )
+        return training, validation
+
     # one training step ----------------------------------------------------------------------------------------------
 
     def train_step(self, batch: dict) -> dict:
         """Train both branches with one backward pass, then the discriminator on their detached styles."""
-        image = batch["data"].to(self.device, non_blocking=True)
-        modality_mask = self.training_mask(len(image))
-        target = self._step_target(batch["target"], modality_mask)
+        image, available = self.available_image(batch)
+        modality_mask = self.training_mask(available)
+        target = self._step_target(batch["target"], modality_mask, available)
         masked = mask_modalities(image, modality_mask)
         ramp = self._ramp()
         if self.iteration == 0:
@@ -137,7 +153,7 @@ class nnUNetTrainerMSTKD(RecordingTrainer):
             loss = total_loss(terms, self.settings, ramp)
         optimize(loss, self.optimizer, [unwrap(self.network), unwrap(self.teacher)], self.grad_scaler)
         if self.adversary is not None:
-            terms[DISCRIMINATOR] = self.adversary.train_step(teacher, student, target.is_complete, self._autocast())
+            terms[DISCRIMINATOR] = self.adversary.train_step(teacher, student, target, self._autocast())
 
         values = torch.stack([*terms.values(), loss]).detach().float().cpu().numpy()  # all at once: one synchronisation
         losses = dict(zip([*terms, "total"], values, strict=True))
@@ -153,14 +169,16 @@ class nnUNetTrainerMSTKD(RecordingTrainer):
             **distillation_terms(teacher, student, bare_discriminator, target, self.settings),
         }
 
-    def _step_target(self, target: Tensor | list[Tensor], modality_mask: Tensor) -> StepTarget:
+    def _step_target(self, target: Tensor | list[Tensor], modality_mask: Tensor, available: Codes) -> StepTarget:
         if isinstance(target, list):
             target = [scale.to(self.device, non_blocking=True) for scale in target]
         else:
             target = target.to(self.device, non_blocking=True)
         regions = self.label_manager.has_regions
         valid = valid_voxels(target, regions, self.label_manager.ignore_label)
-        return StepTarget(target, regions, valid, modality_mask.all(dim=1).to(self.device))
+        teacher_is_complete = torch.from_numpy(self.available.is_complete(available))
+        masks = (modality_mask.all(dim=1), teacher_is_complete)
+        return StepTarget(target, regions, valid, *(mask.to(self.device, non_blocking=True) for mask in masks))
 
     def _ramp(self) -> float:
         fraction = self.settings.ramp_fraction

@@ -39,7 +39,8 @@ class RecordingTrainer(SubsetTrainer):
         self.record.update(zip(names, means.tolist(), strict=True))
 
     def validation_step(self, batch: dict) -> dict:
-        """Validate the student on the subset at hand, then each branch on all modalities."""
+        """Validate the student on the subset at hand, then each branch on all modalities that there are."""
+        batch = {**batch, "data": self.available_image(batch)[0]}
         # nnU-Net overwrites the ignore label in the target that it is given
         copies = {name: _copy_target(batch) for name in self.branches()}
         result = super().validation_step(batch)

@@ -9,7 +9,7 @@ from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from torch import GradScaler, Tensor, nn
 
 from nnunetv2_mstkd.architectures import NetworkFeatures
-from nnunetv2_mstkd.distillation.step import discriminator_loss
+from nnunetv2_mstkd.distillation.step import StepTarget, discriminator_loss
 from nnunetv2_mstkd.trainers.optimizer import optimize
 from nnunetv2_mstkd.trainers.unwrap import unwrap
 
@@ -35,12 +35,12 @@ class StyleAdversary:
         self.scaler = scaler
 
     def train_step(
-        self, teacher: NetworkFeatures, student: NetworkFeatures, is_complete: Tensor, autocast: AbstractContextManager
+        self, teacher: NetworkFeatures, student: NetworkFeatures, target: StepTarget, autocast: AbstractContextManager
     ) -> Tensor:
         """Train one step; return the loss."""
         self.optimizer.zero_grad(set_to_none=True)
         with autocast:
-            loss = discriminator_loss(self.discriminator, teacher.style, student.style, is_complete)
+            loss = discriminator_loss(self.discriminator, teacher.style, student.style, target)
         optimize(loss, self.optimizer, [self.discriminator], self.scaler)
         return loss
 

@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from nnunetv2.paths import nnUNet_raw
+from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
@@ -21,6 +24,7 @@ from nnunetv2_mstkd.distillation.settings import (
     settings_from_plans,
 )
 from nnunetv2_mstkd.distillation.subset_draw import (
+    Codes,
     cycle_subset_codes,
     draw_subset_codes,
     mask_modalities,
@@ -32,6 +36,8 @@ from nnunetv2_mstkd.inference.environment import refuse_during_training, subset_
 from nnunetv2_mstkd.inference.input_guard import guard_input
 from nnunetv2_mstkd.inference.preprocessor import check_channel_files_of
 from nnunetv2_mstkd.modalities import Modalities, ModalitySubset
+from nnunetv2_mstkd.planning.availability_lookup import find_availability
+from nnunetv2_mstkd.trainers.available_modalities import AvailableModalities, present_channels
 from nnunetv2_mstkd.trainers.checkpoint import (
     read_checkpoint,
     require_same_run,
@@ -61,6 +67,7 @@ class SubsetTrainer(nnUNetTrainer):
     current_epoch: int
     save_every: int
     my_init_kwargs: dict[str, Any]
+    dataset_class: Any
 
     def __init__(
         self,
@@ -75,9 +82,11 @@ class SubsetTrainer(nnUNetTrainer):
         modalities = Modalities.from_dataset_json(dataset_json)
         settings = settings_from_plans(self.default_settings, plans)
         self.visible_subset(settings, modalities)  # raises where the settings name an unknown modality
+        drop_probabilities = settings.drop_probabilities_of(modalities)  # likewise
         super().__init__(plans, configuration, fold, dataset_json, device)
         self.modalities = modalities
         self.settings = settings
+        self.drop_probabilities = drop_probabilities
         self.initial_lr = self.initial_lr if settings.initial_lr is None else settings.initial_lr
         self.weight_decay = self.weight_decay if settings.weight_decay is None else settings.weight_decay
         if ignored := passed_over_settings(settings, plans):
@@ -158,24 +167,64 @@ class SubsetTrainer(nnUNetTrainer):
         done = self.current_epoch * self.num_iterations_per_epoch + self.iteration
         return done / max(1, self.num_epochs * self.num_iterations_per_epoch)
 
-    def training_mask(self, batch_size: int) -> Tensor:
-        """Draw the modality mask, bool (B, M), of the training step at hand."""
-        codes = draw_subset_codes(
-            len(self.modalities),
-            batch_size,
-            seed=self.settings.seed,
-            epoch=self.current_epoch,
-            iteration=self.iteration,
-            rank=self.local_rank,
+    # what the cases have -------------------------------------------------------------------------------------------
+
+    @cached_property
+    def available(self) -> AvailableModalities:
+        """What each case of the dataset has, by its table, else found in the data.
+
+        Raises:
+            CaseError: if table and data disagree, or a case has nothing.
+        """
+        data = str(self.preprocessed_dataset_folder)
+        cases = infer_dataset_class(data).get_identifiers(data)
+        raw = Path(nnUNet_raw.get()) / self.plans_manager.dataset_name if nnUNet_raw.is_set() else None
+        base = Path(str(self.preprocessed_dataset_folder_base))
+        return AvailableModalities(find_availability(base, Path(data), self.modalities, cases, raw=raw))
+
+    def available_image(self, batch: Mapping[str, Any]) -> tuple[Tensor, Codes]:
+        """Return the images on the device, what their cases lack set to zero, and what each of them has.
+
+        Augmentation moves zeros, and not every normalisation keeps them: so the channels are zeroed here.
+
+        Returns:
+            (image, available): (B, M, *S), int64 (B,).
+        """
+        image = batch["data"].to(self.device, non_blocking=True)
+        available = self.available.codes(batch["keys"])
+        if self.available.all_complete:
+            return image, available
+        return mask_modalities(image, modality_mask_from_codes(available, len(self.modalities))), available
+
+    def training_mask(self, available: Codes) -> Tensor:
+        """Draw the modality mask, bool (B, M), of the training step at hand, from what each sample has, int64 (B,)."""
+        codes = available
+        if self.training_progress >= self.settings.warm_up_fraction:
+            codes = draw_subset_codes(
+                available,
+                len(self.modalities),
+                seed=self.settings.seed,
+                epoch=self.current_epoch,
+                iteration=self.iteration,
+                rank=self.local_rank,
+                drop_probabilities=self.drop_probabilities,
+            )
+        return modality_mask_from_codes(codes, len(self.modalities))
+
+    def validation_mask(self, available: Codes) -> Tensor:
+        """Return the modality mask, bool (B, M), of the validation step at hand: all subsets in turn."""
+        codes = cycle_subset_codes(
+            self.modalities, available, iteration=self.iteration, rank=self.local_rank, world_size=self.world_size
         )
         return modality_mask_from_codes(codes, len(self.modalities))
 
-    def validation_mask(self, batch_size: int) -> Tensor:
-        """Return the modality mask, bool (B, M), of the validation step at hand: all subsets in turn."""
-        codes = cycle_subset_codes(
-            self.modalities, batch_size, iteration=self.iteration, rank=self.local_rank, world_size=self.world_size
-        )
-        return modality_mask_from_codes(codes, len(self.modalities))
+    def get_tr_and_val_datasets(self) -> tuple[Any, Any]:
+        """Return nnU-Net's datasets, and say in the log what their cases have."""
+        training, validation = super().get_tr_and_val_datasets()
+        if not self.available.all_complete:
+            for name, dataset in (("Training", training), ("Validation", validation)):
+                self.print_to_log_file(f"{name}: {self.available.summary(dataset.identifiers)}")
+        return training, validation
 
     # the loop -------------------------------------------------------------------------------------------------------
 
@@ -207,8 +256,8 @@ class SubsetTrainer(nnUNetTrainer):
 
     def validation_step(self, batch: dict) -> dict:
         """Validate on the subsets in turn, so that the EMA Dice and checkpoint_best speak for all of them."""
-        image = batch["data"].to(self.device, non_blocking=True)
-        masked = mask_modalities(image, self.validation_mask(len(image)))
+        image, available = self.available_image(batch)
+        masked = mask_modalities(image, self.validation_mask(available))
         result = self.validate_unmasked({**batch, "data": masked})
         self.iteration += 1
         return result
@@ -216,6 +265,18 @@ class SubsetTrainer(nnUNetTrainer):
     def validate_unmasked(self, batch: dict) -> dict:
         """Validate as nnU-Net does, on the modalities that the batch has."""
         return super().validation_step(batch)
+
+    def perform_actual_validation(self, save_probabilities: bool = False) -> None:
+        """Predict the validation cases as nnU-Net does, from what each of them has."""
+        if self.available.all_complete:
+            super().perform_actual_validation(save_probabilities)
+            return
+        stock = self.dataset_class or infer_dataset_class(self.preprocessed_dataset_folder)
+        self.dataset_class = present_channels(stock, self.available.availability)
+        try:
+            super().perform_actual_validation(save_probabilities)
+        finally:
+            self.dataset_class = stock
 
     def on_epoch_end(self) -> None:
         """End an epoch; after the first there is a checkpoint_latest to continue from, whatever the schedule."""

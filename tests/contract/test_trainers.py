@@ -16,6 +16,7 @@ from nnunetv2.run.load_pretrained_weights import load_pretrained_weights
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from nnunetv2_mstkd import trainers
+from nnunetv2_mstkd.cases.availability import Availability
 from nnunetv2_mstkd.errors import (
     CheckpointError,
     ModalityError,
@@ -23,6 +24,7 @@ from nnunetv2_mstkd.errors import (
     SettingsError,
     UnsupportedNetworkError,
 )
+from nnunetv2_mstkd.trainers.available_modalities import AvailableModalities
 
 NAMES = tuple(trainers.TRAINERS)
 DISTILLING = tuple(name for name in NAMES if name != "nnUNetTrainerModalityDropout")
@@ -33,6 +35,11 @@ MAX_GRADIENT_NORM = 12  # nnU-Net's
 def no_figures(monkeypatch):
     """A figure takes longer than an epoch of these tests."""
     monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda figure, file, **kwargs: Path(file).touch())
+
+
+def complete(batch_size):
+    """What cases of four modalities have that lack nothing."""
+    return np.full(batch_size, 15)
 
 
 def rows(trainer):
@@ -329,7 +336,7 @@ def test_an_absent_modality_has_no_influence_on_a_step(make_trainer, first_batch
         trainer.initialize()
         batch = batch or first_batch(trainer)
         data = batch["data"].clone()
-        absent = ~trainer.training_mask(len(data))
+        absent = ~trainer.training_mask(complete(len(data)))
         assert absent.any(), "choose another seed: nothing is absent in this batch"
         data[absent] += noise
         losses.append(trainer.train_step({**batch, "data": data})["loss"])
@@ -340,7 +347,7 @@ def test_validation_takes_each_subset_in_turn(make_trainer):
     trainer = make_trainer("nnUNetTrainerMSTKD")
     seen = []
     for trainer.iteration in range(15):
-        seen += [tuple(row) for row in trainer.validation_mask(2).tolist()]
+        seen += [tuple(row) for row in trainer.validation_mask(complete(2)).tolist()]
     subsets = [subset.present for subset in trainer.modalities.subsets()]
     # 15 iterations of 2 samples: two rounds, the second one place later
     assert seen == [*subsets, *subsets[1:], subsets[0]]
@@ -402,6 +409,137 @@ def test_dropout_differs_from_step_to_step_but_not_from_run_to_run(make_trainer,
     assert not torch.equal(draw(), here)
 
 
+# --- Cases that lack modalities ---------------------------------------------------------------------------------------
+
+
+def with_availability(trainer, **present):
+    """Tell a trainer what cases have, as if their table said it; all others have everything."""
+    cases = trainer.dataset_class.get_identifiers(trainer.preprocessed_dataset_folder)
+    subsets = {case: trainer.modalities.all for case in cases}
+    subsets.update({case: trainer.modalities.subset(text) for case, text in present.items()})
+    trainer.available = AvailableModalities(Availability(trainer.modalities, subsets))
+    return trainer
+
+
+@pytest.fixture
+def incomplete_trainer(make_trainer):
+    """Return a function that makes an initialised trainer whose first two cases lack modalities."""
+
+    def make(name, **settings):
+        trainer = make_trainer(name, settings=settings)
+        trainer.initialize()
+        return with_availability(trainer, blobTr_000="T1,T2", blobTr_001="T1ce")
+
+    return make
+
+
+def batch_of(first_batch, trainer, *cases):
+    batch = first_batch(trainer)
+    return {**batch, "keys": np.array(cases)}
+
+
+@pytest.mark.parametrize("name", ["nnUNetTrainerMSTKD", "nnUNetTrainerModalityDropout"])
+def test_what_a_case_lacks_has_no_influence_on_a_step_of_any_branch(incomplete_trainer, first_batch, name):
+    results, batch = [], None
+    for noise in (0.0, 100.0):
+        trainer = incomplete_trainer(name)
+        batch = batch or batch_of(first_batch, trainer, "blobTr_000", "blobTr_001")
+        data = batch["data"].clone()
+        data[0, [1, 3]] += noise
+        data[1, [0, 2, 3]] += noise
+        results.append(trainer.train_step(copy.deepcopy({**batch, "data": data})))
+    assert results[0] == results[1]
+    assert all(math.isfinite(value) for value in results[0].values())
+
+
+def test_segmentation_terms_act_where_distillation_terms_do_not(incomplete_trainer, first_batch):
+    trainer = incomplete_trainer("nnUNetTrainerMSTKD")
+    result = trainer.train_step(batch_of(first_batch, trainer, "blobTr_000", "blobTr_001"))
+    terms = {name for name in result if name.startswith("loss_")} - {"loss_total", "loss_discriminator"}
+    segmentation = {"loss_segmentation", "loss_teacher_segmentation"}
+    assert all(result[name] != 0 for name in segmentation)
+    assert {result[name] for name in terms - segmentation} == {0.0}
+
+
+def test_the_complete_sample_of_a_mixed_batch_is_distilled(incomplete_trainer, first_batch):
+    trainer = incomplete_trainer("nnUNetTrainerMSTKD")
+    result = trainer.train_step(batch_of(first_batch, trainer, "blobTr_000", "blobTr_002"))
+    assert result["loss_consistency"] > 0
+    assert result["loss_multiscale"] > 0
+
+
+@pytest.mark.parametrize("name", ["nnUNetTrainerMSTKD", "nnUNetTrainerModalityDropout"])
+def test_validation_shows_nothing_that_a_case_lacks(incomplete_trainer, first_batch, name):
+    trainer = incomplete_trainer(name)
+    trainer.on_validation_epoch_start()
+    batch = batch_of(first_batch, trainer, "blobTr_000", "blobTr_001")
+    seen = []
+    for network in trainer.branches().values():
+        network.register_forward_pre_hook(lambda network, args: seen.append(args[0].clone()))
+    with torch.no_grad():
+        trainer.validation_step(copy.deepcopy(batch))
+    assert len(seen) == 1 + len(trainer.branches())  # the subset at hand, then each branch with all that there is
+    for image in seen:
+        assert not image[0, [1, 3]].any()
+        assert not image[1, [0, 2, 3]].any()
+        assert image[0, 0].any()
+        assert image[1, 1].any()
+
+
+def test_training_where_no_case_is_complete_is_refused_unless_they_count(make_trainer):
+    trainer = make_trainer("nnUNetTrainerMSTKD")
+    trainer.initialize()
+    lacking = {case: "T1,T2" for case in trainer.dataset_class.get_identifiers(trainer.preprocessed_dataset_folder)}
+    with_availability(trainer, **lacking)
+    with pytest.raises(SettingsError, match=r"nothing to distil.*incomplete_teacher_weight"):
+        trainer.get_tr_and_val_datasets()
+    counting = make_trainer("nnUNetTrainerMSTKD", settings={"incomplete_teacher_weight": 0.5})
+    counting.initialize()
+    with_availability(counting, **lacking).get_tr_and_val_datasets()
+
+
+def test_a_fixed_subset_leaves_out_the_cases_that_lack_it(make_trainer):
+    trainer = make_trainer("nnUNetTrainerModalityDropout", settings={"fixed_subset": "T1,T2"})
+    trainer.initialize()
+    everything = trainer.do_split()
+    with_availability(trainer, blobTr_000="T1,T2", blobTr_001="T1ce")
+    kept = trainer.do_split()
+    assert [set(all_of) - set(some) for all_of, some in zip(everything, kept, strict=True)] in (
+        [{"blobTr_001"}, set()],
+        [set(), {"blobTr_001"}],
+    )
+    with_availability(trainer, **dict.fromkeys([*everything[0], *everything[1]], "FLAIR"))
+    with pytest.raises(ModalityError, match=r"T1\+T2, which 0 of \d+ training cases"):
+        trainer.do_split()
+
+
+def test_warm_up_shows_all_that_a_case_has(make_trainer):
+    trainer = make_trainer("nnUNetTrainerMSTKD_10epochs", settings={"warm_up_fraction": 0.5})
+    available = np.array([15, 5])  # everything; T1 and T2
+    trainer.current_epoch = 4
+    assert trainer.training_mask(available).tolist() == [[True] * 4, [True, False, True, False]]
+    trainer.current_epoch = 5
+    drawn = []
+    for trainer.iteration in range(20):
+        drawn += trainer.training_mask(available).tolist()
+    assert [True, False, False, False] in drawn
+
+
+def test_drop_probabilities_reach_the_draw(make_trainer):
+    trainer = make_trainer("nnUNetTrainerMSTKD", settings={"drop_probabilities": {"t1gd": 0.99, "FLAIR": 0}})
+    masks = []
+    for trainer.iteration in range(20):
+        masks += trainer.training_mask(complete(2)).tolist()
+    assert all(mask[3] for mask in masks)
+    assert sum(mask[1] for mask in masks) < 5
+
+
+def test_a_drop_probability_of_an_unknown_modality_is_refused(make_trainer, results):
+    with pytest.raises(ModalityError, match=r"T1x.*The modalities are"):
+        make_trainer("nnUNetTrainerMSTKD", settings={"drop_probabilities": {"T1x": 0.3}})
+    assert not list(results.iterdir())
+
+
 # --- The baseline of one subset ---------------------------------------------------------------------------------------
 
 
@@ -417,8 +555,8 @@ def test_fixed_subset_never_sees_the_others(make_trainer):
             assert torch.equal(one, other)
         changed[:, 1] += 1
         assert not torch.equal(trainer.network(image)[0], trainer.network(changed)[0])
-    assert trainer.training_mask(2).all()  # nothing more is dropped
-    assert trainer.validation_mask(2).all()
+    assert trainer.training_mask(complete(2)).all()  # nothing more is dropped
+    assert trainer.validation_mask(complete(2)).all()
 
 
 def test_a_wrong_fixed_subset_is_refused_before_anything_is_written(make_trainer, results):

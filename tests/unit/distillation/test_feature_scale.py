@@ -30,7 +30,8 @@ def features(seed, scale=1.0, with_style=True, dtype=torch.float32):
 
 
 def terms(teacher, student, **settings):
-    target = StepTarget(None, True, None, torch.tensor([False, False]))
+    teacher_is_complete = torch.ones(len(teacher.encoded), dtype=torch.bool)
+    target = StepTarget(None, True, None, ~teacher_is_complete, teacher_is_complete)
     return distillation_terms(teacher, student, None, target, DistillationSettings(**FEATURE_TERMS, **settings))
 
 

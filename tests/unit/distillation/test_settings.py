@@ -15,7 +15,7 @@ from nnunetv2_mstkd.distillation.settings import (
     plans_section,
     settings_from_plans,
 )
-from nnunetv2_mstkd.errors import SettingsError
+from nnunetv2_mstkd.errors import ModalityError, SettingsError
 from nnunetv2_mstkd.modalities import Modalities
 
 
@@ -56,6 +56,13 @@ def test_an_unknown_name_without_likeness_lists_the_known():
         ("seed", "1"),
         ("seed", True),
         ("seed", -1),
+        ("drop_probabilities", 0.5),
+        ("drop_probabilities", {"T1": 1.0}),
+        ("drop_probabilities", {"T1": True}),
+        ("drop_probabilities", {"T1": "0.5"}),
+        ("drop_probabilities", {"T1": -0.1}),
+        ("warm_up_fraction", 1.0),
+        ("incomplete_teacher_weight", 1.5),
         ("preset", "huge"),
         ("preset", 3),
         ("use_style_matching", 1),
@@ -146,5 +153,14 @@ def test_weights_of_the_paper_are_converted_from_a_sum_of_dice_to_a_mean():
 def test_every_setting_is_documented():
     documentation = "".join(c.__doc__ for c in (SubsetSettings, ModalityDropoutSettings, DistillationSettings))
     assert not [f.name for f in fields(DistillationSettings) if f"    {f.name}: " not in documentation]
-    own = {"seed", "optimizer", "initial_lr", "weight_decay", "fixed_subset"}
+    own = {"seed", "optimizer", "initial_lr", "weight_decay", "drop_probabilities", "warm_up_fraction", "fixed_subset"}
     assert set(asdict(ModalityDropoutSettings())) == own
+
+
+def test_drop_probabilities_are_by_channel_with_a_half_where_none_is_named():
+    modalities = Modalities(("T1", "T1ce", "T2", "FLAIR"))
+    assert SubsetSettings().drop_probabilities_of(modalities) is None
+    settings = SubsetSettings(drop_probabilities={"t2f": 0.9, "T1": 0})
+    assert settings.drop_probabilities_of(modalities) == (0.0, 0.5, 0.5, 0.9)
+    with pytest.raises(ModalityError, match="twice"):
+        SubsetSettings(drop_probabilities={"t2f": 0.9, "FLAIR": 0.1}).drop_probabilities_of(modalities)

@@ -18,6 +18,7 @@ from nnunetv2_mstkd.distillation.step import (
     distillation_terms,
     full_resolution,
     needs_attention,
+    sample_weights,
     segmentation_terms,
     style_triple,
     total_loss,
@@ -25,6 +26,7 @@ from nnunetv2_mstkd.distillation.step import (
 )
 
 WITH_CONTENT = {"weight_content": 0.005}
+BOTH, NONE = torch.tensor([True, True]), torch.tensor([False, False])
 ABLATIONS = {
     "default": ({}, set(DISTILLATION_TERMS) - {"content"}),
     "all": (WITH_CONTENT, set(DISTILLATION_TERMS)),
@@ -56,13 +58,15 @@ class Branches:
         )
         self.discriminator = StyleDiscriminator(nn.Conv2d, 16)
         self.image = self.plan.image()
+        self.teacher_is_complete = torch.tensor([True, True])
         self.masked = self.image.clone()
         self.masked[0, :2] = 0
 
     def forward(self, valid=None):
         attention = needs_attention(self.settings)
         teacher, student = self.teacher(self.image, True, attention), self.student(self.masked, True, attention)
-        target = StepTarget(None, self.regions, valid, torch.tensor([False, True]))
+        is_complete = torch.tensor([False, True])[: len(self.image)]
+        target = StepTarget(None, self.regions, valid, is_complete, self.teacher_is_complete)
         return teacher, student, target
 
     def terms(self, valid=None):
@@ -119,7 +123,7 @@ def test_total_is_the_weighted_sum_by_hand():
 def test_segmentation_terms_take_the_loss_of_each_branch(branches):
     branches = branches()
     teacher, student, _ = branches.forward()
-    target = StepTarget([torch.tensor(1.0)], True, None, torch.tensor([True, True]))
+    target = StepTarget([torch.tensor(1.0)], True, None, BOTH, BOTH)
     terms = segmentation_terms(teacher, student, target, lambda logits, y: logits[0].sum() * y[0])
     assert terms[TEACHER_SEGMENTATION] == teacher.logits[0].sum()
     assert terms[STUDENT_SEGMENTATION] == student.logits[0].sum()
@@ -158,7 +162,7 @@ def test_the_students_adversarial_term_leaves_the_discriminator_alone(branches):
 def test_the_discriminators_loss_leaves_the_networks_alone(branches):
     branches = branches()
     teacher, student, target = branches.forward()
-    discriminator_loss(branches.discriminator, teacher.style, student.style, target.is_complete).backward()
+    discriminator_loss(branches.discriminator, teacher.style, student.style, target).backward()
     assert gradients(branches.discriminator)
     assert not gradients(branches.teacher)
     assert not gradients(branches.student)
@@ -167,13 +171,58 @@ def test_the_discriminators_loss_leaves_the_networks_alone(branches):
 def test_a_complete_sample_does_not_count_as_lacking(branches):
     discriminator = branches().discriminator
     teacher_style, student_style = torch.randn(2, 2, 16, 4, 4).unbind()
-    complete = torch.tensor([False, True])
-    loss = discriminator_loss(discriminator, teacher_style, student_style, complete)
+    target = StepTarget(None, True, None, torch.tensor([False, True]), BOTH)
+    loss = discriminator_loss(discriminator, teacher_style, student_style, target)
     other = student_style.clone()
     other[1] = torch.randn(16, 4, 4)
-    assert discriminator_loss(discriminator, teacher_style, other, complete) == loss
+    assert discriminator_loss(discriminator, teacher_style, other, target) == loss
     other[0] = torch.randn(16, 4, 4)
-    assert discriminator_loss(discriminator, teacher_style, other, complete) != loss
+    assert discriminator_loss(discriminator, teacher_style, other, target) != loss
+
+
+def test_a_teacher_that_lacks_something_does_not_count_as_full(branches):
+    discriminator = branches().discriminator
+    teacher_style, student_style = torch.randn(2, 2, 16, 4, 4).unbind()
+    target = StepTarget(None, True, None, NONE, torch.tensor([True, False]))
+    loss = discriminator_loss(discriminator, teacher_style, student_style, target)
+    other = teacher_style.clone()
+    other[1] = torch.randn(16, 4, 4)
+    assert discriminator_loss(discriminator, other, student_style, target) == loss
+    other[0] = torch.randn(16, 4, 4)
+    assert discriminator_loss(discriminator, other, student_style, target) != loss
+
+
+@pytest.mark.parametrize("regions", [True, False])
+def test_samples_of_an_incomplete_teacher_are_not_distilled(branches, regions):
+    branches = branches(regions, **WITH_CONTENT)
+    branches.teacher.eval()
+    branches.student.eval()
+    branches.teacher_is_complete = torch.tensor([True, False])
+    mixed = branches.terms()
+    branches.image, branches.masked = branches.image[:1], branches.masked[:1]
+    branches.teacher_is_complete = torch.tensor([True])
+    alone = branches.terms()
+    for name, term in mixed.items():  # the mean is over the batch, of which the second half counts nothing
+        torch.testing.assert_close(term, alone[name] / 2, rtol=1e-4, atol=1e-7, msg=name)
+
+
+@pytest.mark.parametrize("regions", [True, False])
+@pytest.mark.parametrize("batch_size", [1, 2])
+def test_a_batch_without_a_complete_sample_distils_nothing_and_stays_finite(branches, regions, batch_size):
+    branches = branches(regions, **WITH_CONTENT)
+    branches.image, branches.masked = branches.image[:batch_size], branches.masked[:batch_size]
+    branches.teacher_is_complete = NONE[:batch_size]
+    terms = branches.terms()
+    assert {name: term.item() for name, term in terms.items()} == dict.fromkeys(terms, 0.0)
+    sum(terms.values()).backward()
+    assert not gradients(branches.student)
+    assert all(torch.isfinite(p.grad).all() for p in branches.student.parameters() if p.grad is not None)
+
+
+@pytest.mark.parametrize(("weight", "expected"), [(0.0, [1.0, 0.0]), (0.25, [1.0, 0.25]), (1.0, [1.0, 1.0])])
+def test_the_weight_of_an_incomplete_teacher(weight, expected):
+    settings = DistillationSettings(incomplete_teacher_weight=weight)
+    assert sample_weights(torch.tensor([True, False]), settings).tolist() == expected
 
 
 def test_discriminator_learns_full_from_missing(branches):
@@ -184,8 +233,7 @@ def test_discriminator_learns_full_from_missing(branches):
             return style.flatten(1).mean(1)
 
     teacher, student = torch.full((2, 1, 2, 2), 1.5), torch.full((2, 1, 2, 2), -0.5)
-    none_complete = torch.tensor([False, False])
-    value = discriminator_loss(Score(), teacher, student, none_complete)
+    value = discriminator_loss(Score(), teacher, student, StepTarget(None, True, None, NONE, BOTH))
     # BCE(1.5, full) + BCE(-0.5, missing) = log(1 + e^-1.5) + log(1 + e^-0.5)
     assert value.item() == pytest.approx(math.log1p(math.exp(-1.5)) + math.log1p(math.exp(-0.5)))
 
@@ -197,7 +245,7 @@ def test_the_ignore_label_is_ignored(branches, regions, term):
     teacher, student, _ = branches.forward()
     valid = torch.ones(2, 1, *branches.plan.patch_size, dtype=torch.bool)
     valid[:, :, :3] = False
-    target = StepTarget(None, regions, valid, torch.tensor([False, False]))
+    target = StepTarget(None, regions, valid, NONE, BOTH)
 
     def compute(student, target):
         return distillation_terms(teacher, student, branches.discriminator, target, branches.settings)[term]
@@ -206,7 +254,7 @@ def test_the_ignore_label_is_ignored(branches, regions, term):
     changed = [scale.clone() for scale in student.logits]
     changed[0][:, :, :3] += 5 * torch.randn_like(changed[0][:, :, :3])
     torch.testing.assert_close(compute(student._replace(logits=changed), target), value)
-    everything = StepTarget(None, regions, None, target.is_complete)
+    everything = StepTarget(None, regions, None, target.is_complete, BOTH)
     assert not torch.isclose(compute(student._replace(logits=changed), everything), value)
 
 

@@ -22,6 +22,14 @@ def test_weights_act_on_the_missing_part_only():
     assert (student_gradient != 0).tolist() == [True, False, True]
 
 
+def test_teachers_weights_act_on_the_full_part_only():
+    teacher, student = torch.randn(2, 3, dtype=torch.float64, requires_grad=True)
+    value = adversarial_discriminator(teacher, student, teacher_weights=torch.tensor([1.0, 0.0, 1.0]))
+    teacher_gradient, student_gradient = torch.autograd.grad(value, (teacher, student))
+    assert (teacher_gradient != 0).tolist() == [True, False, True]
+    assert (student_gradient != 0).all()
+
+
 def test_batches_of_different_size_are_refused():
     with pytest.raises(ShapeError, match=r"teacher_scores \(2,\), student_scores \(3, 1\)"):
         adversarial_discriminator(torch.zeros(2), torch.zeros(3, 1))
