@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from nnunetv2_mstkd.distillation.settings import DistillationSettings
 from nnunetv2_mstkd.distillation.step import active_weights
@@ -27,11 +27,16 @@ class Arm:
         trainer: class name, as `-tr` takes it.
         settings: for the plans' section "mstkd", over the trainer's defaults.
         only_subset: the one subset to score, by its canonical name; None scores them all.
+        incomplete: whether the cohort is the one whose cases lack modalities.
+        absent: what becomes of these: "known" leaves it to the trainer, "dropped" trains on the complete cases alone,
+            "data" takes the zeros for images.
     """
 
     trainer: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     only_subset: str | None = None
+    incomplete: bool = False
+    absent: Literal["known", "dropped", "data"] = "known"
 
 
 def dedicated(subset: str) -> Arm:
@@ -75,6 +80,24 @@ FURTHER_ARMS: dict[str, Arm] = {
     "co_training": Arm(MSTKD, {"co_training": True}),
 }
 
+# Of the study of incomplete cohorts.
+SELDOM = dict.fromkeys(("T1", "T1ce", "T2", "FLAIR"), 0.25)
+CLINIC = {"drop_probabilities": {"T1ce": 0.65, "FLAIR": 0.65, "T1": 0.35, "T2": 0.35}}
+INCOMPLETE_ARMS: dict[str, Arm] = {
+    "complete": Arm(MSTKD),
+    "known": Arm(MSTKD, incomplete=True),
+    "dropped": Arm(MSTKD, incomplete=True, absent="dropped"),
+    "data": Arm(MSTKD, incomplete=True, absent="data"),
+    "dropout_complete": Arm(DROPOUT),
+    "dropout_known": Arm(DROPOUT, incomplete=True),
+    "dropout_dropped": Arm(DROPOUT, incomplete=True, absent="dropped"),
+    "dropout_data": Arm(DROPOUT, incomplete=True, absent="data"),
+    "known_teacher_1": Arm(MSTKD, {"incomplete_teacher_weight": 1.0}, incomplete=True),
+    "known_warm_up": Arm(MSTKD, {"warm_up_fraction": 0.2}, incomplete=True),
+    "known_clinic": Arm(MSTKD, CLINIC, incomplete=True),
+    "known_seldom": Arm(MSTKD, {"drop_probabilities": SELDOM}, incomplete=True),
+}
+
 
 def find_arm(name: str) -> Arm:
     """Return an arm by its name.
@@ -82,7 +105,7 @@ def find_arm(name: str) -> Arm:
     Raises:
         KeyError: if there is none; the message lists them.
     """
-    every = {**ARMS, **FURTHER_ARMS}
+    every = {**ARMS, **FURTHER_ARMS, **INCOMPLETE_ARMS}
     if name not in every:
         raise KeyError(f"No arm is called {name!r}. Arms: {', '.join(every)}")
     return every[name]

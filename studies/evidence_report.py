@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from arms import ARMS, DEDICATED_PREFIX, FURTHER_ARMS
+from arms import ARMS, DEDICATED_PREFIX, FURTHER_ARMS, INCOMPLETE_ARMS
 from evidence_statistics import (
     Result,
     Spread,
@@ -23,23 +23,24 @@ from nnunetv2_mstkd.regions import Region
 from nnunetv2_mstkd.whole_file import whole_file
 
 BASELINE = "dropout"
-SHOWN = ("nnunet", "dropout", "mstkd")  # in the table of the subsets and in the figure
+SHOWN = ("nnunet", "dropout", "mstkd")
 
 
-def write_report(results: Sequence[Result], work: Path, baseline: str = BASELINE) -> str:
+def write_report(results: Sequence[Result], work: Path, baseline: str = BASELINE, shown: Sequence[str] = SHOWN) -> str:
     """Write summary.json and subsets.png into `work` and return the tables as Markdown.
 
     Args:
         results: of the runs.
         work: the study's folder.
         baseline: name of the arm that the others are compared with.
+        shown: arms in the table of the subsets and in the figure.
     """
     if not results:
         return "No results yet."
     with whole_file(work / "summary.json") as temporary:
         temporary.write_text(json.dumps(summary(results, baseline), indent=1))
-    _plot(results, work / "subsets.png")
-    sections = (header(results), arms_table(results, baseline), subsets_table(results), terms_table(results))
+    _plot(results, work / "subsets.png", shown)
+    sections = (header(results), arms_table(results, baseline), subsets_table(results, shown), terms_table(results))
     return "\n\n".join(section for section in sections if section)
 
 
@@ -102,9 +103,9 @@ def arms_table(results: Sequence[Result], baseline: str = BASELINE) -> str:
     return "\n".join(lines)
 
 
-def subsets_table(results: Sequence[Result]) -> str:
+def subsets_table(results: Sequence[Result], shown: Sequence[str] = SHOWN) -> str:
     """Return a row per subset: the regions' Dice of the shown arms and of the dedicated nnU-Net, mean of repeats."""
-    arms = [arm for arm in SHOWN if of_arm(results, arm)]
+    arms = [arm for arm in shown if of_arm(results, arm)]
     if not arms:
         return ""
     regions = _regions(results)
@@ -148,7 +149,7 @@ def terms_table(results: Sequence[Result]) -> str:
 
 def _arms(results: Sequence[Result]) -> list[str]:
     """Return the arms that have results, in the order of the tables of arms."""
-    return [arm for arm in {**ARMS, **FURTHER_ARMS} if of_arm(results, arm)]
+    return [arm for arm in {**ARMS, **FURTHER_ARMS, **INCOMPLETE_ARMS} if of_arm(results, arm)]
 
 
 def _regions(results: Sequence[Result]) -> list[str]:
@@ -177,7 +178,7 @@ def _by_case(results: Sequence[Result], arm: str, baseline: str) -> str:
     return f"{_percent(spread, sign='+')} ({sum(d > 0 for d in differences)}/{len(differences)})"
 
 
-def _plot(results: Sequence[Result], file: Path) -> None:
+def _plot(results: Sequence[Result], file: Path, shown: Sequence[str]) -> None:
     """Draw a panel per region: the shown arms over the subsets with their spread, the dedicated nnU-Nets as crosses."""
     from matplotlib import pyplot as plt
 

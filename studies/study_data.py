@@ -72,6 +72,11 @@ class StudyData:
         """The plans, as planned."""
         return json.loads((self.preprocessed / f"{self.plans_name}.json").read_text())
 
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """The configuration that is trained, as planned."""
+        return self.plans["configurations"][CONFIGURATION]
+
     @cached_property
     def dataset_json(self) -> dict[str, Any]:
         """The dataset.json."""

@@ -20,9 +20,11 @@ import torch
 from arms import Arm
 from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 from scoring import score_subsets
-from study_data import CONFIGURATION, StudyData
+from study_data import CONFIGURATION, StudyData, set_folders
 
 import nnunetv2_mstkd
+from nnunetv2_mstkd.cases.availability import Availability
+from nnunetv2_mstkd.trainers.available_modalities import AvailableModalities
 from nnunetv2_mstkd.trainers.metrics_log import MetricsLog
 from nnunetv2_mstkd.whole_file import whole_file
 
@@ -71,6 +73,7 @@ class Trial:
     def key(self) -> str:
         """A short hash of what the result depends on, the code excepted."""
         parts = (self.arm.trainer, self.settings, self.repeat, asdict(self.schedule), self.data.fingerprint)
+        parts += (self.arm.absent,) if self.arm.absent != "known" else ()
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:10]
 
     @property
@@ -100,6 +103,7 @@ def run_trial(trial: Trial) -> dict[str, Any]:
     torch.set_num_threads(1)
     trial.results_folder.mkdir(parents=True, exist_ok=True)
     trial.result_file.parent.mkdir(parents=True, exist_ok=True)
+    set_folders(trial.data.work)  # a study may have several
     os.environ.update(nnUNet_results=str(trial.results_folder))
     with open(trial.results_folder / "output.txt", "w") as log, contextlib.redirect_stdout(log):
         started, cpu = time.perf_counter(), time.process_time()
@@ -134,6 +138,7 @@ def train(trial: Trial) -> Any:
     trainer.logger.plot_progress_png = lambda folder: None
     trainer.disable_checkpointing = True
     trainer.initialize()
+    handle_absent(trainer, trial.arm.absent)
     # Anew, as stock nnU-Net draws its weights from the same generator: so all arms of a repeat see the same batches.
     seed_all(trial.repeat)
     # figures take a second an epoch, longer than its training
@@ -142,6 +147,17 @@ def train(trial: Trial) -> Any:
     trainer.disable_checkpointing = False
     trainer.save_checkpoint(str(Path(trainer.output_folder) / "checkpoint_final.pth"))
     return trainer
+
+
+def handle_absent(trainer: Any, absent: str) -> None:
+    """Have a trainer of ours do with absent modalities what is done without it."""
+    if absent == "dropped":
+        complete = trainer.available.complete_cases(trainer.do_split()[0])
+        trainer.do_split = lambda: (complete, complete)
+    elif absent == "data":
+        modalities = trainer.modalities
+        present = dict.fromkeys(trainer.available.availability.present, modalities.all)
+        trainer.available = AvailableModalities(Availability(modalities, present))
 
 
 def seed_all(seed: int) -> None:
