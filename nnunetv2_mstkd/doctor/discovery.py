@@ -62,14 +62,14 @@ def check_preprocessor(installation: Installation) -> Iterator[Finding]:
 
 
 def check_planners(installation: Installation) -> Iterator[Finding]:
-    """Ask nnU-Net for each planner of ours, which it seeks in its own folders only."""
+    """Ask nnU-Net for each planner and extractor of ours, which it seeks in its own folders only."""
     if installation.nnunet is None:
         return  # reported by check_nnunet
-    for name in planning.planner_names():
+    for name in (*planning.planner_names(), *planning.FINGERPRINT_EXTRACTORS):
         if _is_found_inside("experiment_planning", name):
             yield Finding(name, "ok", "found by nnU-Net")
         else:
-            detail = "not found by nnU-Net: nnUNetv2_plan_and_preprocess cannot use this planner, nor can mstkd demo"
+            detail = "not found by nnU-Net: nnUNetv2_plan_and_preprocess (-pl, -fpe) cannot use it, nor can mstkd demo"
             yield Finding(name, "warning", detail, _mend_overlay(installation))
 
 

@@ -1,24 +1,30 @@
-"""nnU-Net's preprocessor with a check of each case's channel files (L3)."""
+"""nnU-Net's preprocessor with a check of each case's channel files, and zeros for absent modalities (L3)."""
 
 import os
 import re
 from importlib.util import find_spec
 from typing import Any
 
+import numpy as np
 from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
+from numpy.typing import NDArray
 
-from nnunetv2_mstkd.errors import ModalityError
+from nnunetv2_mstkd.cases.voxels import find_emptiness
+from nnunetv2_mstkd.errors import CaseError, ModalityError
 from nnunetv2_mstkd.modalities import Modalities
 
 _OVERLAY = "nnunetv2.preprocessing.preprocessors.mstkd"
 
 
 class MSTKDPreprocessor(DefaultPreprocessor):
-    """DefaultPreprocessor that refuses a case whose channel files are not the dataset's.
+    """DefaultPreprocessor that knows absent modalities, and refuses a case whose channel files are not the dataset's.
 
     nnU-Net takes whatever `_XXXX` files a case has, in sorted order: with one missing the network fails in a
     convolution, and when another is there in its place, channels are mislabelled silently.
+
+    A channel that is constant counts as absent: it does not move the crop, and is zero after the normalisation,
+    whatever the scheme. nnU-Net's own leaves zeros at zero with z-scores, but not with CT normalisation.
     """
 
     def run_case(
@@ -35,8 +41,48 @@ class MSTKDPreprocessor(DefaultPreprocessor):
             ModalityError: if the files are not one per channel, in channel order; the message names missing and extra.
         """
         if isinstance(dataset_json, dict):
-            require_channel_files(image_files, Modalities.from_dataset_json(dataset_json), dataset_json["file_ending"])
+            modalities = Modalities.from_dataset_json(dataset_json)
+            if not (_lists(dataset_json, image_files) and len(image_files) == len(modalities)):
+                require_channel_files(image_files, modalities, dataset_json["file_ending"])
         return super().run_case(image_files, seg_file, plans_manager, configuration_manager, dataset_json)
+
+    def run_case_npy(
+        self,
+        data: NDArray,
+        seg: NDArray | None,
+        properties: dict,
+        plans_manager: PlansManager,
+        configuration_manager: ConfigurationManager,
+        dataset_json: dict | str,
+    ) -> Any:
+        """Preprocess one case (C, z, y, x), with zeros in channels that are constant.
+
+        Raises:
+            CaseError: if all of them are.
+        """
+        how = [find_emptiness(channel) for channel in data]
+        if all(how):
+            raise CaseError(f"The case has nothing: its channels are {', '.join(map(str, how))}")
+        absent = [channel for channel, emptiness in enumerate(how) if emptiness]
+        if data[absent].any():  # else they are zero already
+            data = data.copy()
+            data[absent] = 0
+        return super().run_case_npy(data, seg, properties, plans_manager, configuration_manager, dataset_json)
+
+    def _normalize(self, data: NDArray, seg: NDArray, *args: Any, **kwargs: Any) -> NDArray:
+        # the crop keeps all that is not zero, so that these are the channels that were zero before it
+        absent = [channel for channel in range(len(data)) if not np.any(data[channel])]
+        data = super()._normalize(data, seg, *args, **kwargs)
+        data[absent] = 0
+        return data
+
+
+def _lists(dataset_json: dict, image_files: list[str]) -> bool:
+    """Return whether the dataset lists these files as a case's: then their order says what they are, not their names.
+
+    While nnU-Net preprocesses a dataset, the list has the very paths that the files are given by.
+    """
+    return any(case["images"] == image_files for case in dataset_json.get("dataset", {}).values())
 
 
 def require_channel_files(image_files: list[str], modalities: Modalities, file_ending: str) -> None:

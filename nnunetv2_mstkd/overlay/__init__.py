@@ -10,4 +10,5 @@ TARGETS = {
     "trainers": "nnunetv2.training.nnUNetTrainer.variants.mstkd",
     "preprocessors": "nnunetv2.preprocessing.preprocessors.mstkd",
     "planners": "nnunetv2.experiment_planning.experiment_planners.mstkd",
+    "fingerprint": "nnunetv2.experiment_planning.dataset_fingerprint.mstkd",
 }

@@ -1,4 +1,4 @@
-"""The planners by name, loaded when asked for (L3; importing this package loads the standard library only)."""
+"""The planners and the fingerprint extractor, loaded when asked for (L3; this loads the standard library only)."""
 
 from importlib import import_module
 
@@ -9,6 +9,13 @@ PLANNERS: dict[str, str] = {
     "nnUNetPlannerTiny": "nnunetv2_mstkd.planning.tiny",
 }
 
+# The same for -fpe.
+FINGERPRINT_EXTRACTORS: dict[str, str] = {
+    "MSTKDFingerprintExtractor": "nnunetv2_mstkd.planning.fingerprint",
+}
+
+_ALL = {**PLANNERS, **FINGERPRINT_EXTRACTORS}
+
 
 def planner_names() -> tuple[str, ...]:
     """Return the public planners' names."""
@@ -16,11 +23,11 @@ def planner_names() -> tuple[str, ...]:
 
 
 def __getattr__(name: str) -> type:
-    if name not in PLANNERS:
+    if name not in _ALL:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     require_supported_nnunet()
-    return getattr(import_module(PLANNERS[name]), name)
+    return getattr(import_module(_ALL[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *PLANNERS})
+    return sorted({*globals(), *_ALL})

@@ -1,5 +1,6 @@
 """Write a trained model as an archive for others (L3)."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,7 +30,9 @@ from nnunetv2_mstkd.trainers.subset_trainer import SubsetTrainer
 from nnunetv2_mstkd.whole_file import whole_file
 
 _CARD_FILE = "MODEL_CARD.md"
-_COPIED = ("plans.json", "dataset.json", "dataset_fingerprint.json", CONFIDENCE_FILE)  # as far as they are there
+_COPIED = ("plans.json", "dataset_fingerprint.json", CONFIDENCE_FILE)  # as far as they are there
+_DATASET_FILE = "dataset.json"
+_FILE_LIST = "dataset"  # its key with the paths of all training images and labels, by case: names of patients, maybe
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,8 @@ def export_model(
 ) -> ExportedModel:
     """Write what others need to predict: weights, plans, model card, licence; in nnU-Net's layout, whole or not at all.
 
-    Nothing of the training is in it: no state, no logs, no paths of this machine. One fold at a time is in memory.
+    Nothing of the training is in it: no state, no logs, no list of its files, no paths of this machine. One fold at a
+    time is in memory.
 
     Args:
         folder: of the model.
@@ -91,6 +95,7 @@ def export_model(
             for name in _COPIED:
                 if (folder / name).is_file():
                     opened.write(folder / name, f"{facts.folder}/{name}")
+            _write_dataset_json(opened, f"{facts.folder}/{_DATASET_FILE}", folder / _DATASET_FILE)
             for name, text in texts.items():
                 opened.writestr(f"{facts.folder}/{name}", text)
     except OSError as error:
@@ -105,7 +110,7 @@ def _head(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _gather_facts(folder: Path, folds: Sequence[str], head: Mapping[str, Any]) -> ModelFacts:
-    plans, dataset_json = (read_json(folder, name) for name in ("plans.json", "dataset.json"))
+    plans, dataset_json = (read_json(folder, name) for name in ("plans.json", _DATASET_FILE))
     trainer = find_trainer(head[TRAINER_NAME])
     facts = ModelFacts(
         trainer_name=head[TRAINER_NAME],
@@ -120,6 +125,16 @@ def _gather_facts(folder: Path, folds: Sequence[str], head: Mapping[str, Any]) -
     if not MODEL_FOLDER.fullmatch(facts.folder):
         raise ModelFolderError(f"nnU-Net would not find a model called {facts.folder}: DatasetXXX_Name is missing")
     return facts
+
+
+def _write_dataset_json(archive: ZipFile, name: str, file: Path) -> None:
+    """Write dataset.json as it is, but for the list of the training's files; the order of the labels is meaning."""
+    content = read_json(file.parent, file.name)
+    if _FILE_LIST not in content:
+        archive.write(file, name)
+        return
+    kept = {key: value for key, value in content.items() if key != _FILE_LIST}
+    archive.writestr(name, json.dumps(kept, indent=4) + "\n")
 
 
 def _write_checkpoint(archive: ZipFile, name: str, checkpoint: Mapping[str, Any]) -> None:

@@ -134,6 +134,29 @@ def test_the_benchmark_goes_with_the_model_and_into_its_card(copied_model, tmp_p
     assert "Any non-empty subset" in card
 
 
+def test_names_and_paths_of_the_training_data_stay_at_home(copied_model, tmp_path):
+    """nnU-Net copies dataset.json into the model, with the list of files where images are linked."""
+    model = copied_model()
+    before = json.loads((model / "dataset.json").read_text())
+    files = {"images": ["/clinic/Doe_Jane/t1.nii.gz"] * 4, "label": "/clinic/Doe_Jane/seg.nii.gz"}
+    added = {"dataset": {"Doe_Jane": files}, "mstkd_conversion": {"format": 1}}
+    (model / "dataset.json").write_text(json.dumps({**before, **added}))
+    export_model(model, tmp_path / "model.zip")
+    with zipfile.ZipFile(tmp_path / "model.zip") as archive:
+        assert not [name for name in archive.namelist() if b"Doe_Jane" in archive.read(name)]
+    installed = import_model(tmp_path / "model.zip", tmp_path / "results").folders[0]
+    after = json.loads((installed / "dataset.json").read_text())
+    assert list(after.items()) == [*before.items(), ("mstkd_conversion", {"format": 1})]  # in this order
+    assert after["numTraining"] == 6
+
+
+def test_dataset_json_without_a_list_of_files_goes_out_as_it_is(trained_model, tmp_path):
+    model = trained_model()
+    exported = export_model(model, tmp_path / "model.zip")
+    with zipfile.ZipFile(tmp_path / "model.zip") as archive:
+        assert archive.read(f"{exported.folder}/dataset.json") == (model / "dataset.json").read_bytes()
+
+
 def test_a_renamed_folder_gets_its_name_back(copied_model, tmp_path):
     model = copied_model()
     renamed = model.rename(tmp_path / "my_model")

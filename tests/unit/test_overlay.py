@@ -10,6 +10,7 @@ import pytest
 
 from nnunetv2_mstkd import overlay, planning, trainers
 from nnunetv2_mstkd.errors import UnsupportedNNUNetError
+from nnunetv2_mstkd.overlay.fingerprint import mstkd_fingerprint
 from nnunetv2_mstkd.overlay.planners import mstkd_planners
 from nnunetv2_mstkd.overlay.preprocessors import mstkd_preprocessor
 from nnunetv2_mstkd.overlay.trainers import mstkd_trainers
@@ -19,6 +20,7 @@ MODULES = {  # and a name of ours that each serves
     mstkd_trainers: "nnUNetTrainerMSTKD",
     mstkd_preprocessor: "MSTKDPreprocessor",
     mstkd_planners: "nnUNetPlannerTiny",
+    mstkd_fingerprint: "MSTKDFingerprintExtractor",
 }
 FILES = [Path(module.__file__) for module in MODULES]
 
@@ -39,9 +41,14 @@ planners_root = tempfile.mkdtemp()
 import nnunetv2.experiment_planning.experiment_planners as planners
 shutil.copytree(join(source, "planners"), join(planners_root, "mstkd"))
 planners.__path__.append(planners_root)
+fingerprint_root = tempfile.mkdtemp()
+import nnunetv2.experiment_planning.dataset_fingerprint as fingerprint
+shutil.copytree(join(source, "fingerprint"), join(fingerprint_root, "mstkd"))
+fingerprint.__path__.append(fingerprint_root)
 # the overlay folders are searched first, as if their name were first; then the stock folders
 found = search._recursive_find_python_class(root, name, variants.__name__)
 found = found or search._recursive_find_python_class(planners_root, name, planners.__name__)
+found = found or search._recursive_find_python_class(fingerprint_root, name, fingerprint.__name__)
 import nnunetv2
 stock = lambda folder: search.recursive_find_python_class(
     join(nnunetv2.__path__[0], *folder.split(".")), name, "nnunetv2." + folder, nnunetv2.__path__[0])
@@ -49,6 +56,7 @@ found = found or stock("training.nnUNetTrainer") or stock("experiment_planning")
 print(found.__name__, found.__module__)
 shutil.rmtree(root)
 shutil.rmtree(planners_root)
+shutil.rmtree(fingerprint_root)
 """
 
 
@@ -98,6 +106,11 @@ def test_served_planner_is_the_imported_one(name):
     assert getattr(mstkd_planners, name) is getattr(planning, name)
 
 
+@pytest.mark.parametrize("name", planning.FINGERPRINT_EXTRACTORS)
+def test_served_fingerprint_extractor_is_the_imported_one(name):
+    assert getattr(mstkd_fingerprint, name) is getattr(planning, name)
+
+
 def test_every_planner_of_the_table_is_served():
     assert planning.planner_names() == mstkd_planners.NAMES
 
@@ -135,6 +148,7 @@ def test_stock_names_resolve_when_our_package_cannot_be_imported(name):
     [
         ("nnUNetTrainerMSTKD_3epochs", "nnunetv2_mstkd.trainers"),
         ("nnUNetPlannerTiny", "nnunetv2_mstkd.planning.tiny"),
+        ("MSTKDFingerprintExtractor", "nnunetv2_mstkd.planning.fingerprint"),
     ],
 )
 def test_nnunet_finds_ours_in_its_folders(name, module):

@@ -7,6 +7,7 @@ from pathlib import Path
 from nnunetv2_mstkd.cases.case import ChannelSource
 from nnunetv2_mstkd.cases.problem import Problem
 from nnunetv2_mstkd.datasets.layouts.label_set import LabelSet
+from nnunetv2_mstkd.datasets.layouts.layout import Layout
 from nnunetv2_mstkd.modalities import Modalities
 
 
@@ -38,21 +39,24 @@ class SourceDataset:
         layout: name of the layout, as `--layout` takes it.
         title: of the layout, for people.
         modalities: canonical names, in the channel order that is to be written.
-        label_set: what the values of its label maps mean.
-        cases: sorted by name.
+        label_set: what the values of its label maps mean; None where the values themselves have to tell: `settle` of
+            ambiguity.py.
+        cases: sorted by name, those with a problem too.
         prediction_name: name of a case's file in the challenge, with `{case}`.
         partitions: name of a given partition of the patients (of FeTS) -> patient -> part.
         problems: what stops cases, or the whole ("" as the case).
         ignored: files that were passed over.
+        readings: layouts that it may have, where names do not tell which; empty where they do.
     """
 
     folder: Path
     layout: str
     title: str
     modalities: Modalities
-    label_set: LabelSet
+    label_set: LabelSet | None
     cases: tuple[SourceCase, ...]
     prediction_name: str = "{case}.nii.gz"
     partitions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     ignored: tuple[Path, ...] = ()
+    readings: tuple[Layout, ...] = ()

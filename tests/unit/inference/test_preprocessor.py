@@ -1,9 +1,12 @@
-"""A case's channel files are the dataset's, complete and in order."""
+"""A case's channel files are the dataset's, complete and in order; absent modalities are zero, whatever the scheme."""
 
+import numpy as np
 import pytest
+from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-from nnunetv2_mstkd.errors import ModalityError
-from nnunetv2_mstkd.inference.preprocessor import require_channel_files
+from nnunetv2_mstkd.errors import CaseError, ModalityError
+from nnunetv2_mstkd.inference.preprocessor import MSTKDPreprocessor, require_channel_files
 from nnunetv2_mstkd.modalities import Modalities
 
 MODALITIES = Modalities(("T1", "T1ce", "T2", "FLAIR"))
@@ -48,3 +51,86 @@ def test_files_with_names_of_their_own_are_only_counted():
     require_channel_files(names, MODALITIES, ".nii.gz")
     with pytest.raises(ModalityError, match="needs _0000 T1, _0001 T1ce, _0002 T2, _0003 FLAIR"):
         require_channel_files(names[:3], MODALITIES, ".nii.gz")
+
+
+def test_files_that_the_dataset_lists_go_by_their_place_in_the_list(make_dataset, monkeypatch):
+    listed = [f"/{name}/patient_0007.nii.gz" for name in MODALITIES]  # numbers of patients, not of channels
+    dataset_json = {**make_dataset("regions").dataset_json, "dataset": {"7": {"images": listed, "label": "/seg"}}}
+    monkeypatch.setattr(DefaultPreprocessor, "run_case", lambda self, image_files, *_: image_files)
+    preprocessor = MSTKDPreprocessor(verbose=False)
+    assert preprocessor.run_case(listed, None, None, None, dataset_json) == listed
+    for wrong in (listed[:3], ["/elsewhere/patient_0007.nii.gz"] * 4):
+        with pytest.raises(ModalityError, match="The channel files of this case"):
+            preprocessor.run_case(wrong, None, None, None, dataset_json)
+
+
+class Preprocess:
+    """Both preprocessors on a test case of a dataset."""
+
+    def __init__(self, dataset):
+        self.plans = PlansManager(dataset.plans)
+        self.dataset_json = dataset.dataset_json
+        files = dataset.test_files(dataset.test_cases[0])
+        self.image, self.properties = self.plans.image_reader_writer_class().read_images(files)
+
+    def __call__(self, preprocessor_class, image):
+        configuration = self.plans.get_configuration("3d_fullres")
+        preprocessor = preprocessor_class(verbose=False)
+        return preprocessor.run_case_npy(
+            image, None, dict(self.properties), self.plans, configuration, self.dataset_json
+        )
+
+
+@pytest.fixture
+def with_ct(make_dataset):
+    """CT normalisation, which does not leave zero where it is, in channel 0."""
+    return Preprocess(make_dataset("two_modalities"))
+
+
+@pytest.mark.parametrize("value", [0, -1024, np.nan])
+def test_an_absent_channel_is_zero_after_ct_normalisation(with_ct, value):
+    image = with_ct.image.copy()
+    image[0] = value
+    data, _, _ = with_ct(MSTKDPreprocessor, image)
+    assert (data[0] == 0).all()
+    image[0] = 0
+    stock, _, _ = with_ct(DefaultPreprocessor, image)
+    assert (stock[0] != 0).all()  # why it matters
+    assert np.array_equal(data[1], stock[1])
+
+
+@pytest.mark.parametrize("value", [0, -1024])
+def test_an_absent_channel_does_not_move_the_crop(with_ct, value):
+    """The crop is that of the present channel alone."""
+    image = with_ct.image.copy()
+    image[1, :7] = 0  # slices that only the CT has
+    image[0] = value
+    _, _, properties = with_ct(MSTKDPreprocessor, image)
+    expected = [[int(a.min()), int(a.max()) + 1] for a in np.nonzero(image[1])]
+    assert [list(map(int, edges)) for edges in properties["bbox_used_for_cropping"]] == expected
+    assert expected[0][0] == 7
+
+
+@pytest.mark.parametrize("variant", ["regions", "two_modalities"])
+def test_a_complete_case_is_preprocessed_as_by_nnunet(make_dataset, variant):
+    case = Preprocess(make_dataset(variant))
+    before = case.image.copy()
+    (data, seg, _), (stock, stock_seg, _) = (case(c, case.image) for c in (MSTKDPreprocessor, DefaultPreprocessor))
+    assert np.array_equal(data, stock)
+    assert np.array_equal(seg, stock_seg)
+    assert np.array_equal(case.image, before)
+
+
+def test_the_image_of_the_caller_is_left_alone(with_ct):
+    image = with_ct.image.copy()
+    image[0] = -1024
+    before = image.copy()
+    with_ct(MSTKDPreprocessor, image)
+    assert np.array_equal(image, before)
+
+
+def test_a_case_with_nothing_is_refused(with_ct):
+    image = np.zeros_like(with_ct.image)
+    image[0] = -1024
+    with pytest.raises(CaseError, match="The case has nothing: its channels are -1024 everywhere, 0 everywhere"):
+        with_ct(MSTKDPreprocessor, image)

@@ -5,7 +5,9 @@ import shutil
 
 import numpy as np
 import pytest
+from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2, nnUNetDatasetNumpy
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunetv2_mstkd.cases.availability import AVAILABILITY_FILE, Availability, read_availability, write_availability
 from nnunetv2_mstkd.errors import CaseError
@@ -210,3 +212,18 @@ def test_what_nnunet_preprocesses_of_a_complete_dataset_is_complete(make_dataset
     modalities = Modalities.from_dataset_json(dataset.dataset_json)
     assert find_availability(tmp_path, data, modalities, cases).counts() == {"CT": 6, "T2": 6}
     assert json.loads((tmp_path / AVAILABILITY_FILE).read_text())["modalities"] == ["CT", "T2"]
+
+
+def test_zeros_that_nnunet_normalised_as_ct_and_resampled_are_absent(make_dataset, folders):
+    base, data, _ = folders
+    dataset = make_dataset("two_modalities")
+    plans = PlansManager(dataset.plans)
+    image, properties = plans.image_reader_writer_class().read_images(dataset.test_files(dataset.test_cases[0]))
+    image[0] = 0
+    properties["spacing"] = [2.3, 3.7, 2.9]  # the plans have 3 mm
+    image, seg, _ = DefaultPreprocessor(verbose=False).run_case_npy(
+        image, None, properties, plans, plans.get_configuration("3d_fullres"), dataset.dataset_json
+    )
+    assert image[0].any()
+    nnUNetDatasetBlosc2.save_case(image, seg, {}, str(data / "ct"), chunks=CHUNKS, blocks=BLOCKS)
+    assert names(find_availability(base, data, Modalities(("CT", "T2")), ["ct"])) == {"ct": "T2"}

@@ -1,0 +1,1 @@
+"""Serves the fingerprint extractor of nnunetv2_mstkd to nnU-Net."""
