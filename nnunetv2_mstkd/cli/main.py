@@ -20,6 +20,8 @@ class Command(NamedTuple):
 COMMANDS = {
     "benchmark": Command("nnunetv2_mstkd.cli.benchmark", "score models on every subset of the modalities"),
     "cohort": Command("nnunetv2_mstkd.cli.cohort", "write a cohort of simulated patients, an nnU-Net raw dataset"),
+    "convert": Command("nnunetv2_mstkd.cli.convert", "make an nnU-Net dataset of a downloaded one, or check one"),
+    "convert-back": Command("nnunetv2_mstkd.cli.convert_back", "give predictions a challenge's labels, or BIDS names"),
     "demo": Command("nnunetv2_mstkd.cli.demo", "train and compare models on simulated patients, in minutes"),
     "doctor": Command("nnunetv2_mstkd.cli.doctor", "check the installation, and say what mends each problem"),
     "export": Command("nnunetv2_mstkd.cli.export", "write a model as an archive for others, with a model card"),

@@ -1,0 +1,90 @@
+"""Whether the splits of a dataset keep patients apart (L1')."""
+
+import json
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nnunetv2_mstkd.datasets.audit.finding import Finding, some_of
+
+SPLITS_FILE = "splits_final.json"
+_GROUP = (
+    'keep all scans of a patient on one side of each fold: write splits_final.json, a list of {"train": [...], "val": '
+    "[...]}, into the preprocessed dataset, or convert the source with mstkd convert, which does so"
+)
+
+
+def splits_files(folder: Path, given: Path | None) -> list[Path]:
+    """Return the files to check: the given one, else those in the raw and in the preprocessed dataset that exist."""
+    if given is not None:
+        return [given]
+    preprocessed = os.environ.get("nnUNet_preprocessed")  # noqa: SIM112  nnU-Net's own spelling
+    places = [folder, *([Path(preprocessed) / folder.resolve().name] if preprocessed else [])]
+    return [place / SPLITS_FILE for place in places if (place / SPLITS_FILE).is_file()]
+
+
+def check_splits(files: Sequence[Path], patients: Mapping[str, str]) -> list[Finding]:
+    """Return what is wrong with splits, or with their absence.
+
+    Args:
+        files: to check.
+        patients: case -> patient, of all cases.
+    """
+    if files:
+        return [finding for file in files for finding in _check_file(file, patients)]
+    scans = Counter(patients.values())
+    several = [f"{patient} ({count} scans)" for patient, count in scans.items() if count > 1]
+    if not several:
+        return []
+    told = f"{len(several)} of {len(scans)} patients have several scans ({some_of(several)}), and there are no splits"
+    return [Finding("warning", "splits", f"{told}: nnU-Net will split by case and tear them apart; {_GROUP}")]
+
+
+def read_folds(file: Path) -> list[dict[str, list[str]]] | str:
+    """Return the folds of a splits_final.json, or why it is none."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        return f"cannot be read: {error}"
+    is_sound = isinstance(content, list) and content and all(_is_fold(fold) for fold in content)
+    return content if is_sound else 'must be a list of {"train": [names], "val": [names]}, one per fold'
+
+
+def _is_fold(fold: Any) -> bool:
+    if not isinstance(fold, dict) or not {"train", "val"} <= set(fold):
+        return False
+    return all(isinstance(s, list) and all(isinstance(name, str) for name in s) for s in (fold["train"], fold["val"]))
+
+
+def _check_file(file: Path, patients: Mapping[str, str]) -> Iterator[Finding]:
+    folds = read_folds(file)
+    if isinstance(folds, str):
+        yield Finding("error", str(file), folds)
+        return
+    named = {case for fold in folds for case in (*fold["train"], *fold["val"])}
+    if unknown := sorted(named - set(patients)):
+        told = f"{len(unknown)} cases of it are not in the dataset ({some_of(unknown)}): training would fail"
+        yield Finding("error", str(file), f"{told}; correct the names")
+    if left := sorted(set(patients) - named):
+        told = f"{len(left)} of {len(patients)} cases are in no fold ({some_of(left)}): they are never used"
+        yield Finding("warning", str(file), told)
+    for number, fold in enumerate(folds):
+        yield from _check_fold(f"{file}, fold {number}", fold, patients)
+
+
+def _check_fold(subject: str, fold: Mapping[str, list[str]], patients: Mapping[str, str]) -> Iterator[Finding]:
+    both = sorted(set(fold["train"]) & set(fold["val"]))
+    if both:
+        told = f"{len(both)} cases are trained on and validated with ({some_of(both)}): leave them on one side"
+        yield Finding("error", subject, told)
+    sides: dict[str, dict[str, list[str]]] = defaultdict(lambda: {"train": [], "val": []})
+    for side in ("train", "val"):
+        for case in sorted(set(fold[side]) - set(both)):
+            sides[patients.get(case, case)][side].append(case)
+    torn = [f"{s['train'][0]} trains, {s['val'][0]} validates" for s in sides.values() if s["train"] and s["val"]]
+    if torn:
+        validating = len({patients.get(case, case) for case in fold["val"]})
+        told = f"scans of {len(torn)} of {validating} validation patients are trained on as well ({some_of(torn)})"
+        yield Finding("error", subject, f"{told}: the scores are too good; {_GROUP}")

@@ -1,0 +1,77 @@
+"""What is in a label map (L1')."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnunetv2_mstkd.cases.geometry import Geometry
+from nnunetv2_mstkd.cases.raw_file import inspect_raw
+from nnunetv2_mstkd.checksum import sha256_of
+from nnunetv2_mstkd.datasets.conversion.image_file import read_image
+
+MAX_VALUES = 64  # more of them are an image's; atlases and lists of lesions stay below
+_MAX_VALUE = 255  # what uint8 holds
+
+
+class LabelError(ValueError):
+    """A label map cannot be used; the message goes on after its name."""
+
+
+@dataclass(frozen=True)
+class LabelReport:
+    """What was found.
+
+    Args:
+        values: that occur, ascending.
+        geometry: its grid.
+        dimension: axes that the file has, 3 or more.
+        sha256: of the file.
+        voxels: checksum of its voxels.
+    """
+
+    values: tuple[int, ...]
+    geometry: Geometry
+    dimension: int
+    sha256: str
+    voxels: str
+
+
+def report_label(file: Path) -> LabelReport:
+    """Read a label map and check that it is one.
+
+    Raises:
+        LabelError: if it cannot be read, is damaged, or holds something else than a few whole numbers.
+    """
+    try:
+        raw = inspect_raw(file)
+        image = None if raw.damage else read_image(file)
+    except Exception as error:  # of whichever reader
+        raise LabelError(f"cannot be read: {type(error).__name__}: {error}") from error
+    if image is None:
+        raise LabelError(f"cannot be read: {raw.damage}")
+    if len(image.volumes) != 1:
+        raise LabelError(f"holds {len(image.volumes)} volumes, but one is needed")
+    if fault := raw.non_finite_of(0):  # the reader makes zeros of them
+        raise LabelError(fault)
+    values = _values(image.volumes[0])
+    voxels = hashlib.sha256(image.volumes[0].astype(np.uint8).tobytes()).hexdigest()
+    return LabelReport(values, image.geometry, image.dimension, sha256_of(file), voxels)
+
+
+def _values(voxels: NDArray[Any]) -> tuple[int, ...]:
+    """Return the values of (z, y, x) voxels, if they are those of a label map."""
+    values = np.unique(voxels)
+    broken = values[~np.isfinite(values) | (values != np.floor(values))] if values.dtype.kind == "f" else values[:0]
+    if len(broken):
+        shown = ", ".join(f"{value:g}" for value in broken[:4])
+        raise LabelError(f"has values that are no whole numbers, as {shown}: was it resampled like an image?")
+    if len(values) > MAX_VALUES or values[0] < 0 or values[-1] > _MAX_VALUE:
+        raise LabelError(
+            f"has {len(values)} different values from {values[0]:g} to {values[-1]:g}: a label map has {MAX_VALUES} "
+            f"at most, from 0 to {_MAX_VALUE}. Is it an image?"
+        )
+    return tuple(int(value) for value in values)

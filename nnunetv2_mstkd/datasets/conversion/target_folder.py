@@ -1,0 +1,43 @@
+"""The folder that a dataset is written into (L1')."""
+
+import re
+from pathlib import Path
+
+from nnunetv2_mstkd.datasets.conversion.provenance import PROVENANCE_FILE
+from nnunetv2_mstkd.errors import ConversionError
+
+_DATASET_NAME = re.compile(r"Dataset\d{3}_\w+")
+
+
+def require_target(out: Path, source: Path) -> None:
+    """Check what can be told of the target before any image is read.
+
+    Args:
+        out: folder of the dataset.
+        source: folder of the source.
+
+    Raises:
+        ConversionError: if nnU-Net would not find the dataset by its name, or the folder cannot be used.
+    """
+    if not _DATASET_NAME.fullmatch(out.name):
+        raise ConversionError(
+            f"nnU-Net finds a raw dataset by a name such as Dataset137_BraTS (three digits); given: {out.name!r}"
+        )
+    same_number = [f.name for f in out.parent.glob(f"{out.name[:10]}_*") if f.name != out.name]
+    if same_number:
+        raise ConversionError(
+            f"{out.parent} has {same_number[0]} already, and nnU-Net wants one dataset per number: choose another one"
+        )
+    if out.absolute().is_relative_to(source.absolute()):
+        raise ConversionError(
+            f"{out} lies in the source {source}: what is written would be found there as a part of it"
+        )
+    if content_of(out) and not (out / PROVENANCE_FILE).is_file():
+        raise ConversionError(
+            f"{out} is not empty, and has no {PROVENANCE_FILE} of a conversion: choose another folder"
+        )
+
+
+def content_of(out: Path) -> list[str]:
+    """Return the names in a folder, but for what a killed run left half written."""
+    return [file.name for file in out.iterdir() if not file.name.startswith(".partial_")] if out.is_dir() else []

@@ -1,0 +1,81 @@
+"""Write the files that a plan names (L1')."""
+
+import os
+import shutil
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnunetv2_mstkd.datasets.conversion.each_case import Progress, each_case, silent
+from nnunetv2_mstkd.datasets.conversion.entry import LABEL, Entry
+from nnunetv2_mstkd.datasets.conversion.image_file import read_image, write_image
+from nnunetv2_mstkd.datasets.layouts.label_set import TargetLabels
+from nnunetv2_mstkd.errors import OutputError
+from nnunetv2_mstkd.whole_file import whole_file
+
+
+def write_entries(
+    out: Path,
+    cases: Sequence[Sequence[Entry]],
+    labels: TargetLabels,
+    workers: int = 1,
+    progress: Progress = silent,
+) -> None:
+    """Write all files; those that are there already are whole, and stay.
+
+    Args:
+        out: folder of the dataset.
+        cases: the entries of each.
+        labels: what becomes of the values of label maps.
+        workers: processes.
+        progress: called after each case.
+
+    Raises:
+        OutputError: if a file cannot be written.
+    """
+    for _ in each_case(partial(_write_case, out, labels), cases, workers, "written", progress):
+        pass
+
+
+def _write_case(out: Path, labels: TargetLabels, entries: Sequence[Entry]) -> None:
+    for entry in entries:
+        if entry.target is None or os.path.lexists(out / entry.target):
+            continue
+        try:
+            (out / entry.target).parent.mkdir(parents=True, exist_ok=True)
+            _write(out, entry, out / entry.target, labels)
+        except (OSError, RuntimeError) as error:  # RuntimeError: of SimpleITK
+            raise OutputError(f"{entry.case}: {out / entry.target} could not be written: {error}") from error
+
+
+def _write(out: Path, entry: Entry, file: Path, labels: TargetLabels) -> None:
+    if entry.action == "absent":
+        _write_zeros(out, entry, file)
+    elif entry.action == "symlinked":
+        file.symlink_to(os.path.abspath(entry.file))
+    elif entry.action == "copied":
+        with whole_file(file) as temporary:
+            shutil.copyfile(entry.file, temporary)
+    else:
+        volume = read_image(entry.file).volumes[entry.volume]
+        write_image(_relabelled(volume, labels) if entry.part == LABEL else volume, entry.geometry, file)
+
+
+def _write_zeros(out: Path, entry: Entry, file: Path) -> None:
+    zeros = file if entry.zeros is None else out / entry.zeros
+    if not zeros.exists():
+        write_image(np.zeros(entry.geometry.shape, np.uint8), entry.geometry, zeros)
+    if zeros != file:
+        file.symlink_to(os.path.relpath(zeros, file.parent))
+
+
+def _relabelled(volume: NDArray[Any], labels: TargetLabels) -> NDArray[np.uint8]:
+    """Return the label map (z, y, x) with the dataset's values; what has no value there is a mistake of ours."""
+    table = np.full(256, 255, np.uint8)
+    for native, value in labels.values.items():
+        table[native] = value
+    return table[volume.astype(np.uint8)]

@@ -1,0 +1,183 @@
+"""`mstkd convert`, typed as a user types it."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+from source_layouts import write_source
+
+from nnunetv2_mstkd.cli.main import main
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "nnUNet_raw" / "Dataset137_BraTS"
+
+
+@pytest.fixture
+def source(tmp_path):
+    """Return a function that writes a miniature source."""
+
+    def write(layout="brats2021", **options):
+        write_source(tmp_path / "source", layout, **options)
+        return str(tmp_path / "source")
+
+    return write
+
+
+def convert(*arguments) -> int:
+    return main(["convert", *map(str, arguments), "--workers", "1"])
+
+
+def described(out) -> dict:
+    return json.loads((out / "dataset.json").read_text())
+
+
+def test_two_paths_are_enough(source, out, capsys):
+    assert convert(source(), out) == 0
+    printed = capsys.readouterr().out
+    assert "(brats2021): 3 cases of 3 patients" in printed
+    assert "labels: 1 NCR -> 1, 2 ED -> 2, 4 ET -> 3" in printed
+    assert printed.endswith("  nnUNetv2_plan_and_preprocess -d 137 -c 3d_fullres\n")
+    assert described(out)["mstkd_conversion"]["layout"] == "brats2021"
+
+
+def test_a_folder_that_nnunet_does_not_look_into_is_told(source, out, monkeypatch, capsys):
+    monkeypatch.setenv("nnUNet_raw", str(out.parent))
+    convert(source(), out)
+    assert "export" not in capsys.readouterr().out
+    monkeypatch.delenv("nnUNet_raw")
+    convert(source(), out)
+    assert f"  export nnUNet_raw={out.parent}\n" in capsys.readouterr().out
+
+
+def test_the_same_command_again_changes_nothing(source, out, capsys):
+    folder = source()
+    convert(folder, out)
+    assert convert(folder, out) == 0
+    assert "holds this conversion already" in capsys.readouterr().out
+
+
+def test_a_dry_run_writes_nothing(source, out, capsys):
+    assert convert(source(), out, "--dry-run") == 0
+    assert "nothing was written" in capsys.readouterr().out
+    assert not out.parent.exists()
+
+
+def test_problems_are_listed_and_nothing_is_written(source, out, tmp_path, capsys):
+    folder = source()
+    broken = tmp_path / "source/BraTS2021_00002/BraTS2021_00002_t2.nii.gz"
+    broken.write_bytes(broken.read_bytes()[:-20])
+    assert convert(folder, out) == 1
+    told = capsys.readouterr().err
+    assert "1 problems in 1 cases, so nothing was written" in told
+    assert "BraTS2021_00002: T2 (BraTS2021_00002_t2.nii.gz) cannot be read" in told
+    assert not out.exists()
+    assert convert(folder, out, "--skip-faulty") == 0
+    assert described(out)["numTraining"] == 2
+    assert "left out: 1 cases, listed in provenance.csv" in capsys.readouterr().out
+
+
+def test_the_options_reach_the_dataset(source, out, tmp_path):
+    splits = tmp_path / "folds.csv"
+    splits.write_text("case,fold\nBraTS2021_00001,0\nBraTS2021_00002,0\nBraTS2021_00003,1\n")
+    assert convert(source(), out, "--preset", "nnunet", "--copy", "--splits", splits) == 0
+    assert described(out)["regions_class_order"] == [1, 2, 3]
+    assert (out / "imagesTr" / "BraTS2021_00001_0000.nii.gz").is_file()
+    assert [len(fold["val"]) for fold in json.loads((out / "splits_final.json").read_text())] == [2, 1]
+
+
+def test_variables_make_links_portable(source, out, monkeypatch):
+    monkeypatch.setenv("BRATS", source())
+    monkeypatch.setenv("RAW", str(out.parent))
+    assert convert("$BRATS", f"$RAW/{out.name}") == 0
+    image = described(out)["dataset"]["BraTS2021_00001"]["images"][0]
+    assert image == "$BRATS/BraTS2021_00001/BraTS2021_00001_t1.nii.gz"
+
+
+def test_a_partition_of_fets_is_one_fold_per_institution(source, out):
+    assert convert(source("fets2022"), out, "--partition", "partitioning_1") == 0
+    folds = json.loads((out / "splits_final.json").read_text())
+    assert [fold["val"] for fold in folds] == [["FeTS2022_00001", "FeTS2022_00003"], ["FeTS2022_00002"]]
+
+
+@pytest.mark.parametrize("by_file", [True, False], ids=["file", "options"])
+def test_a_layout_of_ones_own_can_be_described(source, out, tmp_path, by_file):
+    folder = source("brats2021", clutter=False)
+    images, label = "{case}/{case}_{modality}.nii.gz", "{case}/{case}_seg.nii.gz"
+    modalities = {"FLAIR": "flair", "T1ce": "t1ce"}
+    if by_file:
+        file = tmp_path / "own.json"
+        file.write_text(json.dumps({"images": images, "label": label, "modalities": modalities, "name": "own"}))
+        options = ["--layout", file]
+    else:
+        options = ["--images", images, "--label", label]
+        options += [part for name, text in modalities.items() for part in ("--modality", f"{name}={text}")]
+    assert convert(folder, out, *options, "--labels", "1=NCR,2=ED,4=ET") == 0
+    assert described(out)["channel_names"] == {"0": "FLAIR", "1": "T1ce"}
+    assert described(out)["regions_class_order"] == [2, 1, 3]
+
+
+def test_labels_of_ones_own_stay_labels(source, out):
+    assert convert(source(), out, "--labels", "1=cyst,2=wall,4=nodule") == 0
+    assert described(out)["labels"] == {"background": 0, "cyst": 1, "wall": 2, "nodule": 3}
+    assert "regions_class_order" not in described(out)
+
+
+@pytest.mark.parametrize(("layout", "found"), [("brats2023", "brats2023"), ("brats-gli-post", "brats-gli-post")])
+def test_the_values_tell_layouts_apart_that_names_do_not(source, out, layout, found):
+    assert convert(source(layout), out) == 0
+    assert described(out)["mstkd_conversion"]["layout"] == found
+    assert ("resection_cavity" in described(out)["labels"]) == (layout == "brats-gli-post")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["only-a-source"],
+        ["a", "b", "--check", "c"],
+        ["a", "b", "--copy", "--symlink"],
+        ["a", "Dataset001_B", "--layout", "brats2021", "--images", "{case}_{modality}.nii.gz"],
+        ["a", "b", "--folds", "1"],
+    ],
+)
+def test_usage_errors_exit_with_2(arguments, capsys):
+    with pytest.raises(SystemExit) as ended:
+        convert(*arguments)
+    assert ended.value.code == 2
+    assert "usage: mstkd convert" in capsys.readouterr().err
+
+
+def test_a_wrong_name_of_the_dataset_is_an_error_before_any_work(capsys):
+    assert convert("nowhere", "BraTS") == 1
+    assert "Dataset137_BraTS" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("severities", "code"), [([], 0), (["warning"], 0), (["warning", "error"], 1)])
+def test_check_prints_each_finding_and_fails_on_errors_only(monkeypatch, tmp_path, capsys, severities, code):
+    class Finding(SimpleNamespace):
+        def __str__(self):
+            return f"{self.severity}: found"
+
+    given = []
+
+    def audit(*arguments):
+        given.append(arguments)
+        return [Finding(severity=severity) for severity in severities]
+
+    monkeypatch.setattr("nnunetv2_mstkd.datasets.audit.audit.audit_dataset", audit)
+    assert convert("--check", tmp_path, "--splits", tmp_path / "s.json") == code
+    assert given == [(tmp_path, tmp_path / "s.json", 1)]
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[:-1] == [f"{severity}: found" for severity in severities]
+    assert printed[-1] == f"{tmp_path}: {code} errors, {len(severities) - code} warnings"
+
+
+def test_an_interruption_says_how_to_go_on(source, out, monkeypatch, capsys):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nnunetv2_mstkd.datasets.conversion.convert.plan_conversion", interrupted)
+    assert convert(source(), out) == 1
+    assert "To go on, repeat the command" in capsys.readouterr().err

@@ -1,0 +1,261 @@
+"""Each thing that is checked: a source with the fault is refused, and the message names case and fault."""
+
+import numpy as np
+import pytest
+import SimpleITK
+
+from nnunetv2_mstkd.cases.problem import Problem
+from nnunetv2_mstkd.datasets.conversion.check import check_dataset
+from nnunetv2_mstkd.errors import ConversionError
+
+
+def edit(file, change=None, **header):
+    """Write a file anew with other voxels or another header."""
+    image = SimpleITK.ReadImage(str(file))
+    new = image
+    if change is not None:
+        new = SimpleITK.GetImageFromArray(change(SimpleITK.GetArrayFromImage(image)))
+        new.CopyInformation(image) if new.GetSize() == image.GetSize() else None
+    for name, value in header.items():
+        getattr(new, f"Set{name}")(value)
+    SimpleITK.WriteImage(new, str(file))
+
+
+def refusal(source, **options) -> str:
+    with pytest.raises(ConversionError) as error:
+        check_dataset(source, **options)
+    return str(error.value)
+
+
+def t1(source, index=0):
+    return source.cases[index].images[0].file
+
+
+def test_a_sound_source_passes(make_source):
+    checked = check_dataset(make_source())
+    assert [report.case.name for report in checked.reports] == [f"BraTS2021_0000{i}" for i in (1, 2, 3)]
+    assert checked.excluded == ()
+    assert checked.incomplete == ()
+    assert checked.patients == {name: name for name in checked.patients}
+
+
+@pytest.mark.slow  # processes are spawned
+def test_workers_find_the_same(make_source):
+    source = make_source(num_patients=2)
+    assert check_dataset(source, workers=2) == check_dataset(source)
+
+
+def test_all_problems_are_told_not_the_first_only(make_source):
+    source = make_source()
+    edit(t1(source, 0), Spacing=(1, 1, 1.2))
+    source.cases[2].label.unlink()
+    told = refusal(source)
+    assert "BraTS2021_00001: T1 (BraTS2021_00001_t1.nii.gz)" in told
+    assert "spacing (1.2, 1, 1) and (1, 1, 1) mm" in told
+    assert "BraTS2021_00003: its label map BraTS2021_00003_seg.nii.gz cannot be read" in told
+    assert told.startswith(
+        "5 problems in 2 cases, so nothing was written"
+    )  # three channels and the label differ from T1
+
+
+@pytest.mark.parametrize(
+    ("header", "says"),
+    [
+        ({"Spacing": (1, 1, 1.1)}, "spacing (1, 1, 1) and (1.1, 1, 1) mm (z, y, x)"),
+        ({"Origin": (0, -239, 5)}, "origin (0, -239, 0) and (0, -239, 5) mm"),
+        ({"Direction": (-1, 0, 0, 0, -1, 0, 0, 0, 1)}, "direction (1, 0, 0, 0, 1, 0, 0, 0, 1) and (-1, "),
+    ],
+)
+def test_a_label_map_on_another_grid_is_refused(make_source, header, says):
+    source = make_source()
+    edit(source.cases[1].label, **header)
+    assert says in refusal(source)
+
+
+def test_a_label_map_of_another_size_is_refused(make_source):
+    source = make_source()
+    edit(source.cases[1].label, lambda seg: seg[:-1])
+    assert "differ: size (8, 10, 12) and (7, 10, 12) voxels" in refusal(source)
+
+
+def test_unknown_label_values_are_told_with_the_known_ones(make_source):
+    source = make_source()
+    edit(source.cases[1].label, lambda seg: np.where(seg == 4, 3, seg))
+    assert "BraTS2021_00002: its label map BraTS2021_00002_seg.nii.gz has 3, but the labels are 1=NCR, 2=ED, 4=ET" in (
+        refusal(source)
+    )
+
+
+def test_labels_that_are_no_whole_numbers_are_refused(make_source):
+    source = make_source()
+    edit(source.cases[0].label, lambda seg: seg * np.float32(0.5))
+    assert "has values that are no whole numbers, as 0.5" in refusal(source)
+
+
+def test_whole_numbers_as_floats_are_labels(make_source):
+    source = make_source()
+    edit(source.cases[0].label, lambda seg: seg.astype(np.float64))
+    assert check_dataset(source).reports[0].label.values == (0, 1, 2, 4)
+
+
+@pytest.mark.parametrize("change", [lambda seg: seg.astype(np.int16) - 1, lambda seg: seg.astype(np.int16) * 100])
+def test_values_that_no_label_map_has_are_refused(make_source, change):
+    source = make_source()
+    edit(source.cases[0].label, change)
+    assert "Is it an image?" in refusal(source)
+
+
+def test_an_image_in_place_of_a_label_map_is_refused(make_source, but):
+    source = make_source()
+    told = refusal(but(source, 0, label=source.cases[0].images[1].file))
+    assert "BraTS2021_00001_t1ce.nii.gz has " in told
+    assert "Is it an image?" in told
+
+
+def test_nan_in_a_label_map_is_refused_although_the_reader_makes_zeros_of_it(make_source):
+    source = make_source()
+    edit(source.cases[0].label, lambda seg: np.where(seg == 4, np.nan, seg).astype(np.float32))
+    assert "NaN" in refusal(source)
+
+
+def test_a_4d_label_map_is_refused(make_source, but):
+    source = make_source("msd-brain")
+    source = but(source, 0, label=source.cases[0].images[0].file)
+    assert "holds 4 volumes, but one is needed" in refusal(source)
+
+
+def test_a_truncated_label_map_is_refused(make_source):
+    source = make_source()
+    file = source.cases[0].label
+    file.write_bytes(file.read_bytes()[:-12])
+    assert "its compressed data break off" in refusal(source)
+
+
+def test_a_truncated_image_is_refused(make_source):
+    source = make_source()
+    t1(source).write_bytes(t1(source).read_bytes()[:-30])
+    assert "T1 (BraTS2021_00001_t1.nii.gz) cannot be read: its compressed data break off" in refusal(source)
+
+
+def test_a_missing_image_is_refused(make_source):
+    source = make_source()
+    t1(source).unlink()
+    assert "T1 (BraTS2021_00001_t1.nii.gz) cannot be read" in refusal(source)
+
+
+def test_nan_in_an_image_is_refused(make_source):
+    source = make_source()
+
+    def broken(voxels):
+        voxels = voxels.astype(np.float32)
+        voxels[4, 5, 6] = np.nan
+        return voxels
+
+    edit(t1(source), broken)
+    assert "has 1 NaN" in refusal(source)
+
+
+def test_a_label_map_in_place_of_an_image_is_refused(make_source):
+    source = make_source()
+    edit(t1(source), lambda voxels: (voxels > 0).astype(np.uint8) * 3)
+    assert "has the values of a label map rather than an image: 0, 3" in refusal(source)
+
+
+def test_another_number_of_volumes_is_refused(make_source):
+    source = make_source("msd-brain")
+    volumes = SimpleITK.ReadImage(str(t1(source)))
+    SimpleITK.WriteImage(SimpleITK.JoinSeries([volumes[:, :, :, i] for i in range(3)]), str(t1(source)))
+    assert "holds 3 volumes, but the channel order is for 4" in refusal(source)
+
+
+def test_colours_are_refused(make_source):
+    source = make_source()
+    grey = SimpleITK.ReadImage(str(t1(source)))
+    SimpleITK.WriteImage(SimpleITK.Compose([grey, grey, grey]), str(t1(source)))
+    assert "it has 3 numbers a voxel, but one is needed" in refusal(source)
+
+
+def test_the_same_image_in_two_cases_is_told_for_both(make_source):
+    source = make_source()
+    t1(source, 2).write_bytes(t1(source, 0).read_bytes())
+    told = refusal(source)
+    assert "BraTS2021_00001: an image of it is that of BraTS2021_00003, voxel by voxel" in told
+    assert "BraTS2021_00003: an image of it is that of BraTS2021_00001, voxel by voxel" in told
+    assert "BraTS2021_00002" not in told
+
+
+def test_a_patient_twice_is_told_whatever_the_compression_and_the_number_type(make_source):
+    source = make_source()
+    for channel, there in source.cases[0].images.items():
+        image = SimpleITK.Cast(SimpleITK.ReadImage(str(there.file)), SimpleITK.sitkFloat32)
+        SimpleITK.WriteImage(image, str(source.cases[1].images[channel].file), useCompression=False)
+    told = refusal(source)
+    assert told.startswith("2 problems in 2 cases")  # once per case, not once per channel
+
+
+def test_the_same_image_in_two_channels_is_refused(make_source):
+    source = make_source()
+    source.cases[0].images[1].file.write_bytes(t1(source).read_bytes())
+    assert "hold the same voxels" in refusal(source)
+
+
+def test_a_case_without_image_or_label_is_refused(make_source, but):
+    source = make_source()
+    assert "BraTS2021_00001: it has no image" in refusal(but(source, 0, images={}))
+    assert "BraTS2021_00002: it has no label map" in refusal(but(source, 1, label=None))
+
+
+def test_what_the_scan_found_is_told_once(make_source, but):
+    source = but(make_source(), 1, label=None)
+    object.__setattr__(source, "problems", (Problem("BraTS2021_00002", "no label found"),))
+    told = refusal(source)
+    assert told.startswith("1 problems in 1 cases")
+    assert "no label found" in told
+
+
+def test_an_empty_channel_counts_as_absent_with_a_warning(make_source):
+    source = make_source()
+    edit(source.cases[1].images[3].file, lambda voxels: 0 * voxels)
+    checked = check_dataset(source)
+    assert checked.incomplete == ("BraTS2021_00002",)
+    assert list(checked.reports[1].case.images) == [0, 1, 2]
+    told = [str(warning) for warning in checked.warnings]
+    assert "BraTS2021_00002: FLAIR (BraTS2021_00002_flair.nii.gz) is 0 everywhere: it counts as absent" in told
+
+
+def test_an_empty_label_map_and_a_value_that_never_occurs_are_warnings(make_source):
+    source = make_source()
+    for case in source.cases:
+        edit(case.label, lambda seg: seg * (seg != 4))
+    edit(source.cases[0].label, lambda seg: seg * 0)
+    told = [str(warning) for warning in check_dataset(source).warnings]
+    assert "BraTS2021_00001: its label map BraTS2021_00001_seg.nii.gz is empty: nothing is outlined" in told
+    assert "no label map has the value 4 (ET)" in told
+
+
+def test_a_modality_that_no_case_has_is_a_warning(make_source):
+    source = make_source(absent={i: ["T2"] for i in range(3)})
+    assert "no case has T2: a model cannot learn from it" in [str(w) for w in check_dataset(source).warnings]
+
+
+def test_faulty_cases_are_left_out_where_that_is_asked_for(make_source):
+    source = make_source()
+    t1(source, 1).unlink()
+    assert "--skip-faulty" in refusal(source)
+    checked = check_dataset(source, skip_faulty=True)
+    assert [report.case.name for report in checked.reports] == ["BraTS2021_00001", "BraTS2021_00003"]
+    assert {problem.case for problem in checked.excluded} == {"BraTS2021_00002"}
+
+
+def test_a_problem_of_the_whole_cannot_be_left_out(make_source):
+    source = make_source()
+    object.__setattr__(source, "problems", (Problem("", "two layouts are mixed"),))
+    told = refusal(source, skip_faulty=True)
+    assert "two layouts are mixed" in told
+    assert "--skip-faulty" not in told
+
+
+def test_nothing_left_is_refused(make_source):
+    source = make_source(num_patients=1)
+    t1(source).unlink()
+    assert "cannot be read" in refusal(source, skip_faulty=True)
