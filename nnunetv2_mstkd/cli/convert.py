@@ -81,7 +81,7 @@ def _check(args: argparse.Namespace) -> int:
 
     if args.source is not None:
         args.usage_error("--check takes the dataset alone, without SOURCE and OUT")
-    findings = audit_dataset(args.check, args.splits, args.workers)
+    findings = audit_dataset(args.check, args.splits, args.workers, _show)
     for finding in findings:
         say(finding)
     errors = sum(finding.severity == "error" for finding in findings)
