@@ -7,6 +7,7 @@ Usage:
 
 import argparse
 import csv
+import math
 import statistics
 from pathlib import Path
 
@@ -26,12 +27,14 @@ def main() -> None:
     print("| term | weight | median | maximum | in epoch |\n|---|---|---|---|---|")
     for name in [key for key in rows[0] if key.startswith(PREFIX) and key != f"{PREFIX}segmentation"]:
         term = name.removeprefix(PREFIX)
-        ratios = [row[name] / row[f"{PREFIX}segmentation"] for row in after]
-        worst = max(range(len(ratios)), key=ratios.__getitem__)
+        # NaN where the epoch's first batch had nothing to distil
+        ratios = {row["epoch"]: row[name] / row[f"{PREFIX}segmentation"] for row in after if not math.isnan(row[name])}
+        if not ratios:
+            raise SystemExit(f"No epoch after the ramp has a norm of {term}: every first batch lacked complete samples")
+        worst = max(ratios, key=ratios.__getitem__)
         weight = after[0][f"weight_{term}"]
         print(
-            f"| {term} | {weight:.3g} | {statistics.median(ratios):.3f} | {ratios[worst]:.3f} "
-            f"| {after[worst]['epoch']:.0f} |"
+            f"| {term} | {weight:.3g} | {statistics.median(ratios.values()):.3f} | {ratios[worst]:.3f} | {worst:.0f} |"
         )
 
 

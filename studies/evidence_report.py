@@ -182,7 +182,7 @@ def _plot(results: Sequence[Result], file: Path, shown: Sequence[str]) -> None:
     """Draw a panel per region: the shown arms over the subsets with their spread, the dedicated nnU-Nets as crosses."""
     from matplotlib import pyplot as plt
 
-    regions, arms = _regions(results), [arm for arm in SHOWN if of_arm(results, arm)]
+    regions, arms = _regions(results), [arm for arm in shown if of_arm(results, arm)]
     if not arms:
         return
     subsets = _subsets(results, arms[0])

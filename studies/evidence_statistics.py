@@ -1,5 +1,6 @@
 """Statistics of the study's results: pure functions of lists of results, without torch."""
 
+import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -92,7 +93,7 @@ def gradient_ratios(results: Sequence[Result], arm: str) -> dict[str, dict[str, 
     Keys: `median` and `maximum` after the ramp, `end_of_ramp` and `last`: the medians over the repeats there.
     """
     after = [
-        [row for row in result["record"] if row.get("ramp", 0) > 0.99 and row["gradient_segmentation"] > 0]
+        [row for row in result["record"] if row.get("ramp", 0) > 0.99 and _has_norms(row)]
         for result in of_arm(results, arm).values()
     ]
     after = [rows for rows in after if rows]
@@ -102,6 +103,12 @@ def gradient_ratios(results: Sequence[Result], arm: str) -> dict[str, dict[str, 
         for term in terms
         if term != "segmentation"
     }
+
+
+def _has_norms(row: Mapping[str, float]) -> bool:
+    """Whether there was a gradient of everything; NaN says that the epoch's first batch had nothing to distil."""
+    norms = [value for name, value in row.items() if name.startswith(GRADIENT)]
+    return row["gradient_segmentation"] > 0 and not any(map(math.isnan, norms))
 
 
 def _ratios(repeats: list[list[float]]) -> dict[str, float]:

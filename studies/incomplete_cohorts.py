@@ -5,7 +5,8 @@
 
 In half of the training cases modalities are missing, T1ce and FLAIR more often than the others; which cases these are
 differs from repeat to repeat. Compared are: to know what is absent (this package), to drop the incomplete cases, and to
-take their zeros for images; beside them the complete cohort. Everything else is as in first_evidence.py.
+take their zeros for images; beside them the complete cohort. Everything else is as in first_evidence.py; the dataset is
+planned without `-fpe`, whose statistics z-scores do not use.
 """
 
 import argparse

@@ -10,6 +10,7 @@ import SimpleITK
 
 from nnunetv2_mstkd.cases.availability import AVAILABILITY_FILE, Availability, write_availability
 from nnunetv2_mstkd.modalities import Modalities, ModalitySubset
+from nnunetv2_mstkd.whole_file import whole_file
 
 # How often an incomplete case of a clinic lacks a modality: contrast agent and FLAIR are left out more often.
 MISSING = {"T1": 0.2, "T1ce": 0.6, "T2": 0.2, "FLAIR": 0.5}
@@ -44,7 +45,7 @@ def write_incomplete(complete: Path, folder: Path, share: float, seed: int) -> A
     availability = draw_availability(cases, Modalities.from_dataset_json(dataset_json), share, seed)
     for split in ("imagesTs", "labelsTs"):
         _link_all((complete / split).iterdir(), folder / split)
-    (folder / "absent").mkdir(parents=True)
+    (folder / "absent").mkdir(parents=True, exist_ok=True)
     listed = {}
     for case in cases:
         label = complete / "labelsTr" / f"{case}{ending}"
@@ -53,16 +54,21 @@ def write_incomplete(complete: Path, folder: Path, share: float, seed: int) -> A
             _write_zeros(label, zeros)
         has = availability.of(case).present
         files = [complete / "imagesTr" / f"{case}_{i:04d}{ending}" if h else zeros for i, h in enumerate(has)]
-        listed[case] = {"images": list(map(str, files)), "label": str(label)}
+        # from the dataset on: the study's folder can be moved
+        images = [os.path.relpath(file, folder) for file in files]
+        listed[case] = {"images": images, "label": os.path.relpath(label, folder)}
     write_availability(folder / AVAILABILITY_FILE, availability)
-    (folder / "dataset.json").write_text(json.dumps({**dataset_json, "dataset": listed}, indent=1))
+    with whole_file(folder / "dataset.json") as temporary:  # the last: what is begun without it is made again
+        temporary.write_text(json.dumps({**dataset_json, "dataset": listed}, indent=1))
     return availability
 
 
 def _link_all(files: Iterable[Path], folder: Path) -> None:
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for file in files:
-        os.symlink(file, folder / file.name)
+        link = folder / file.name
+        link.unlink(missing_ok=True)
+        link.symlink_to(os.path.relpath(file, folder))
 
 
 def _write_zeros(like: Path, file: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, TypeVar
 
 from nnunetv2_mstkd.architectures.transformer_size import TRANSFORMER_PRESETS
-from nnunetv2_mstkd.errors import SettingsError
+from nnunetv2_mstkd.errors import ModalityError, SettingsError
 from nnunetv2_mstkd.modalities import Modalities
 
 SECTION = "mstkd"  # key of the plans under which settings and channel names are kept
@@ -17,6 +17,8 @@ CHANNEL_NAMES = "channel_names"
 # student's segmentation loss has weight 1. Hence ours = paper / (0.6 * 4), where the gradient norms of real trainings
 # leave room for it; docs/explanation/method.md has the figures of those that are calibrated instead.
 PAPER_SCALE = 0.6 * 4
+
+MAX_DROP_PROBABILITY = 0.99  # above it hardly any draw counts
 
 OPTIMIZERS = ("SGD", "Adam", "AdamW")
 
@@ -30,8 +32,8 @@ class SubsetSettings:
         optimizer: "SGD" (nnU-Net: Nesterov momentum 0.99), "Adam" or "AdamW"; of student and teacher.
         initial_lr: of the optimiser; None keeps the trainer's (nnU-Net: 1e-2, made for its SGD).
         weight_decay: of the optimiser; None keeps the trainer's (nnU-Net: 3e-5).
-        drop_probabilities: modality -> how often, in [0, 1), a sample goes without it where it has it; modalities that
-            are not named have 0.5. None draws each non-empty subset equally often, which is 0.5 for all.
+        drop_probabilities: modality -> how often, in [0, 0.99], a sample goes without it where it has it; those
+            that are not named have 0.5. None draws each non-empty subset equally often, which is 0.5 for all.
         warm_up_fraction: in [0, 1); part of all iterations, at the start, in which nothing is dropped.
 
     Raises:
@@ -70,8 +72,9 @@ class SubsetSettings:
             told = '{"T1ce": 0.6} or null'
             raise SettingsError(f"Setting 'drop_probabilities' must be like {told}; given: {self.drop_probabilities!r}")
         for name, value in self.drop_probabilities.items():
-            if isinstance(value, bool) or not isinstance(value, float | int) or not 0 <= value < 1:
-                raise SettingsError(f"Setting 'drop_probabilities' of {name!r} must be in [0, 1); given: {value!r}")
+            if isinstance(value, bool) or not isinstance(value, float | int) or not 0 <= value <= MAX_DROP_PROBABILITY:
+                limits = f"[0, {MAX_DROP_PROBABILITY}]"
+                raise SettingsError(f"Setting 'drop_probabilities' of {name!r} must be in {limits}; given: {value!r}")
 
     def drop_probabilities_of(self, modalities: Modalities) -> tuple[float, ...] | None:
         """Return how often each channel is dropped; None where all subsets are equally likely.
@@ -81,8 +84,12 @@ class SubsetSettings:
         """
         if self.drop_probabilities is None:
             return None
-        modalities.subset(",".join(self.drop_probabilities) or modalities.names[0])  # refuses doubled ones
-        by_channel = {modalities.channel(name): float(value) for name, value in self.drop_probabilities.items()}
+        by_channel: dict[int, float] = {}
+        for name, value in self.drop_probabilities.items():
+            channel = modalities.channel(str(name))
+            if channel in by_channel:
+                raise ModalityError(f"Setting 'drop_probabilities' names {modalities.names[channel]!r} twice")
+            by_channel[channel] = float(value)
         return tuple(by_channel.get(channel, 0.5) for channel in range(len(modalities)))
 
     def _check_optimizer(self) -> None:
@@ -101,7 +108,8 @@ class ModalityDropoutSettings(SubsetSettings):
 
     Args:
         fixed_subset: names (or a 0/1 string) of the only modalities that the model ever sees, in training, validation
-            and prediction: the dedicated nnU-Net of one subset. None draws a subset for each sample.
+            and prediction: the dedicated nnU-Net of one subset, of cases that have all of it. None draws a subset for
+            each sample.
     """
 
     fixed_subset: str | None = None
@@ -110,6 +118,11 @@ class ModalityDropoutSettings(SubsetSettings):
         super().__post_init__()
         if self.fixed_subset is not None and not isinstance(self.fixed_subset, str):
             raise SettingsError(f"Setting 'fixed_subset' must be a text or null; given: {self.fixed_subset!r}")
+        if self.fixed_subset is not None and (self.drop_probabilities is not None or self.warm_up_fraction):
+            raise SettingsError(
+                f"Setting 'fixed_subset' is {self.fixed_subset!r}: nothing is drawn then, so leave out "
+                f"'drop_probabilities' and 'warm_up_fraction'"
+            )
 
 
 @dataclass(frozen=True)

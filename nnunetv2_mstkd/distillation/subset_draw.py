@@ -37,7 +37,7 @@ def draw_subset_codes(
         epoch: from 0.
         iteration: within the epoch.
         rank: of the process.
-        drop_probabilities: of each modality, in [0, 1), by itself; where all that a sample has would go, the draw does
+        drop_probabilities: of each modality, below 1, by itself; where all that a sample has would go, the draw does
             not count. None draws uniformly over the non-empty subsets, which is the same as 0.5 for each.
 
     Returns:
@@ -55,13 +55,14 @@ def draw_subset_codes(
 
 def _draw(rng: np.random.Generator, count: int, drop_probabilities: Sequence[float] | None) -> int:
     """Draw a non-empty subset of `count` things, bit i for the i-th."""
+    if count == 1:
+        return 1
     if drop_probabilities is None:
         return int(rng.integers(1, 2**count))
-    codes = np.arange(1, 2**count)
-    kept = codes[:, None] >> np.arange(count) & 1  # (2^count - 1, count)
-    drop = np.array(drop_probabilities)
-    weights = np.where(kept, 1 - drop, drop).prod(axis=1)
-    return int(rng.choice(codes, p=weights / weights.sum()))
+    while True:
+        kept = rng.random(count) >= drop_probabilities
+        if kept.any():
+            return int(kept @ (1 << np.arange(count)))
 
 
 def cycle_subset_codes(

@@ -42,19 +42,22 @@ class nnUNetTrainerModalityDropout(RecordingTrainer):
 
         Raises:
             ModalityError: if no case is left.
+            CaseError: if one is none of the preprocessed cases.
         """
         training, validation = super().do_split()
         fixed = fixed_subset(self.settings, self.modalities)
         if fixed is None or self.available.all_complete:
             return training, validation
-        have = {case for case, subset in self.available.availability.present.items() if subset.issuperset(fixed)}
-        kept = [[case for case in cases if case in have] for cases in (training, validation)]
+        kept = [
+            [case for case in cases if self.available.subset(case).issuperset(fixed)]
+            for cases in (training, validation)
+        ]
         if not all(kept):
             raise ModalityError(
                 f"The model is for {fixed}, which {len(kept[0])} of {len(training)} training cases and {len(kept[1])} "
                 f"of {len(validation)} validation cases have: choose another fixed_subset, or another split"
             )
-        left_out = sorted({*training, *validation} - have)
+        left_out = sorted({*training, *validation} - {*kept[0], *kept[1]})
         self.print_to_log_file(f"Left out, as they lack some of {fixed}: {len(left_out)} cases: {left_out}")
         return kept[0], kept[1]
 

@@ -1,5 +1,6 @@
 """nnUNetTrainerMSTKD (L3): wiring; the mathematics is in distillation/ and losses/."""
 
+import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
@@ -19,6 +20,7 @@ from nnunetv2_mstkd.distillation.step import (
     active_weights,
     distillation_terms,
     needs_attention,
+    sample_weights,
     segmentation_terms,
     total_loss,
     valid_voxels,
@@ -200,6 +202,8 @@ class nnUNetTrainerMSTKD(RecordingTrainer):
         weights = {term: ramp * weight for term, weight in active_weights(self.settings).items()}
         weighted = {term: terms[term] * weight for term, weight in {STUDENT_SEGMENTATION: 1.0, **weights}.items()}
         norms = gradient_norms(weighted, student.encoded, scale)
+        if not sample_weights(target.teacher_is_complete, self.settings).any():
+            norms.update(dict.fromkeys(weights, math.nan))  # nothing is distilled in this batch: no norm, rather than 0
         return {
             **{f"gradient_{term}": norm for term, norm in norms.items()},
             "attention_entropy_student": attention_entropy(student.attention),

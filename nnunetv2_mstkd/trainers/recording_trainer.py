@@ -3,6 +3,7 @@
 import numpy as np
 from torch import distributed, nn
 
+from nnunetv2_mstkd.distillation.subset_draw import Codes
 from nnunetv2_mstkd.trainers.full_modality_dice import mean_foreground_dice, prefixed_counts
 from nnunetv2_mstkd.trainers.metrics_log import MetricsLog
 from nnunetv2_mstkd.trainers.subset_trainer import SubsetTrainer
@@ -38,12 +39,11 @@ class RecordingTrainer(SubsetTrainer):
             means = np.mean(gathered, axis=0)
         self.record.update(zip(names, means.tolist(), strict=True))
 
-    def validation_step(self, batch: dict) -> dict:
+    def validate_available(self, batch: dict, available: Codes) -> dict:
         """Validate the student on the subset at hand, then each branch on all modalities that there are."""
-        batch = {**batch, "data": self.available_image(batch)[0]}
         # nnU-Net overwrites the ignore label in the target that it is given
         copies = {name: _copy_target(batch) for name in self.branches()}
-        result = super().validation_step(batch)
+        result = super().validate_available(batch, available)
         for name, network in self.branches().items():
             result.update(prefixed_counts(f"{name}_", self._validate_with(network, copies[name])))
         return result

@@ -191,9 +191,9 @@ class SubsetTrainer(nnUNetTrainer):
             (image, available): (B, M, *S), int64 (B,).
         """
         image = batch["data"].to(self.device, non_blocking=True)
-        available = self.available.codes(batch["keys"])
         if self.available.all_complete:
-            return image, available
+            return image, self.available.complete_codes(len(image))
+        available = self.available.codes(batch["keys"])
         return mask_modalities(image, modality_mask_from_codes(available, len(self.modalities))), available
 
     def training_mask(self, available: Codes) -> Tensor:
@@ -257,10 +257,14 @@ class SubsetTrainer(nnUNetTrainer):
     def validation_step(self, batch: dict) -> dict:
         """Validate on the subsets in turn, so that the EMA Dice and checkpoint_best speak for all of them."""
         image, available = self.available_image(batch)
-        masked = mask_modalities(image, self.validation_mask(available))
-        result = self.validate_unmasked({**batch, "data": masked})
+        result = self.validate_available({**batch, "data": image}, available)
         self.iteration += 1
         return result
+
+    def validate_available(self, batch: dict, available: Codes) -> dict:
+        """Validate on the subset at hand of what the samples have, int64 (B,)."""
+        masked = mask_modalities(batch["data"], self.validation_mask(available))
+        return self.validate_unmasked({**batch, "data": masked})
 
     def validate_unmasked(self, batch: dict) -> dict:
         """Validate as nnU-Net does, on the modalities that the batch has."""

@@ -18,6 +18,7 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2_mstkd import trainers
 from nnunetv2_mstkd.cases.availability import Availability
 from nnunetv2_mstkd.errors import (
+    CaseError,
     CheckpointError,
     ModalityError,
     NonFiniteLossError,
@@ -484,6 +485,25 @@ def test_validation_shows_nothing_that_a_case_lacks(incomplete_trainer, first_ba
         assert not image[1, [0, 2, 3]].any()
         assert image[0, 0].any()
         assert image[1, 1].any()
+
+
+def test_a_batch_that_is_not_distilled_has_no_gradient_norms_on_record(incomplete_trainer, first_batch):
+    trainer = incomplete_trainer("nnUNetTrainerMSTKD")
+    trainer.train_step(batch_of(first_batch, trainer, "blobTr_000", "blobTr_001"))
+    norms = {name: value for name, value in trainer.record.items() if name.startswith("gradient_")}
+    assert norms.pop("gradient_segmentation") > 0
+    assert norms
+    assert all(math.isnan(value) for value in norms.values())
+
+
+def test_a_case_of_the_splits_that_was_not_preprocessed_is_named(make_trainer):
+    trainer = make_trainer("nnUNetTrainerModalityDropout", settings={"fixed_subset": "T1"})
+    trainer.initialize()
+    trainer.available = AvailableModalities(
+        Availability(trainer.modalities, {"blobTr_000": trainer.modalities.subset("T1")})
+    )
+    with pytest.raises(CaseError, match=r"blobTr_\d+ is in the splits, but not among the preprocessed"):
+        trainer.do_split()
 
 
 def test_training_where_no_case_is_complete_is_refused_unless_they_count(make_trainer):

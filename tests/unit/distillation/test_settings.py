@@ -58,6 +58,7 @@ def test_an_unknown_name_without_likeness_lists_the_known():
         ("seed", -1),
         ("drop_probabilities", 0.5),
         ("drop_probabilities", {"T1": 1.0}),
+        ("drop_probabilities", {"T1": 0.995}),
         ("drop_probabilities", {"T1": True}),
         ("drop_probabilities", {"T1": "0.5"}),
         ("drop_probabilities", {"T1": -0.1}),
@@ -164,3 +165,14 @@ def test_drop_probabilities_are_by_channel_with_a_half_where_none_is_named():
     assert settings.drop_probabilities_of(modalities) == (0.0, 0.5, 0.5, 0.9)
     with pytest.raises(ModalityError, match="twice"):
         SubsetSettings(drop_probabilities={"t2f": 0.9, "FLAIR": 0.1}).drop_probabilities_of(modalities)
+
+
+def test_drop_probabilities_name_channels_as_they_are():
+    modalities = Modalities(("T1", "DWI (b=0,1000)"))
+    assert SubsetSettings(drop_probabilities={"DWI (b=0,1000)": 0.9}).drop_probabilities_of(modalities) == (0.5, 0.9)
+
+
+@pytest.mark.parametrize("drawing", [{"drop_probabilities": {"T1": 0.1}}, {"warm_up_fraction": 0.1}])
+def test_what_is_drawn_has_no_place_beside_a_fixed_subset(drawing):
+    with pytest.raises(SettingsError, match="nothing is drawn"):
+        ModalityDropoutSettings(fixed_subset="T1", **drawing)

@@ -51,13 +51,24 @@ def test_files_of_absent_modalities_are_one_volume_of_zeros(tmp_path):
     listed = json.loads((folder / "dataset.json").read_text())["dataset"]
     assert len(table.incomplete) == 2
     for case, entry in listed.items():
-        zeros = {Path(file) for file, has in zip(entry["images"], table.of(case).present, strict=True) if not has}
+        images, label_file = [folder / file for file in entry["images"]], folder / entry["label"]
+        assert all(file.is_file() for file in images)
+        zeros = {file for file, has in zip(images, table.of(case).present, strict=True) if not has}
         assert len(zeros) == (case in table.incomplete)
         for file in zeros:
-            image, label = (SimpleITK.ReadImage(str(f)) for f in (file, entry["label"]))
+            image, label = (SimpleITK.ReadImage(str(f)) for f in (file, label_file))
             assert not SimpleITK.GetArrayFromImage(image).any()
             assert (image.GetSize(), image.GetSpacing()) == (label.GetSize(), label.GetSpacing())
-    assert len(list((folder / "imagesTs").iterdir())) == 4
+    assert len([file for file in (folder / "imagesTs").iterdir() if file.is_file()]) == 4
+
+
+def test_an_interrupted_cohort_is_made_again(tmp_path):
+    complete, folder = tmp_path / "Dataset001_Complete", tmp_path / "Dataset002_Incomplete"
+    write_cohort(complete, TinyCohort(shape=(6, 8, 8), num_training=4, num_test=1))
+    table = write_incomplete(complete, folder, 0.5, seed=0)
+    (folder / "dataset.json").unlink()
+    assert write_incomplete(complete, folder, 0.5, seed=0) == table
+    assert (folder / "dataset.json").is_file()
 
 
 def trainer_of(*lacking):
