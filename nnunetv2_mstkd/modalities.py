@@ -7,7 +7,7 @@ the dataset's order. Aliases are resolved here, at the boundary, and nowhere els
 import difflib
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -175,6 +175,33 @@ class Modalities:
         if "1" not in bits:
             raise ModalityError(f"{bits!r} leaves no modality: at least one must be present. {self.choices}")
         return ModalitySubset(self, tuple(bit == "1" for bit in bits))
+
+    def subset_of(self, names: Iterable[str]) -> "ModalitySubset":
+        """Return the subset of these names, as a file lists them: exactly the dataset's own, whatever is in them.
+
+        Args:
+            names: a list of names, in any order; neither aliases nor digits are resolved, and nothing is split.
+
+        Raises:
+            ModalityError: if a name is unknown, doubled or no text, if there is none, or if it is no list of names.
+        """
+        if isinstance(names, str | bytes | Mapping) or not isinstance(names, Iterable):
+            raise ModalityError(f"{names!r} is no list of names. {self._exact_names}")
+        listed = list(names)
+        if not listed:
+            raise ModalityError(f"No modality is named: at least one must be present. {self._exact_names}")
+        for name in listed:
+            if not isinstance(name, str):
+                raise ModalityError(f"{name!r} is no name of a modality: it has to be text. {self._exact_names}")
+            if name not in self.names:
+                raise ModalityError(f"Unknown modality {name!r}. {self._exact_names}")
+        if len(set(listed)) < len(listed):
+            raise ModalityError(f"{listed} names a modality twice. {self._exact_names}")
+        return ModalitySubset(self, tuple(name in listed for name in self.names))
+
+    @property
+    def _exact_names(self) -> str:
+        return f"The modalities are {list(self.names)}, and have to be written like this."
 
     @cached_property
     def choices(self) -> str:

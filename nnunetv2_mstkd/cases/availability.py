@@ -71,10 +71,11 @@ def read_availability(file: Path, modalities: Modalities) -> Availability:
 
     Args:
         file: that `write_availability` wrote.
-        modalities: of the dataset, by which the names are resolved.
+        modalities: of the dataset, whose names the table has to have as they are.
 
     Raises:
-        CaseError: if it cannot be read, or is of other modalities; the message says what to do.
+        CaseError: if it cannot be read, is of other modalities, or names none, a doubled or an unknown one for a case;
+            the message says what to do.
     """
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
@@ -95,6 +96,6 @@ def _require_format(content: Any, modalities: Modalities) -> None:
 
 def _subset(case: str, names: Iterable[str], modalities: Modalities) -> ModalitySubset:
     try:
-        return modalities.subset(",".join(names))
-    except (ModalityError, TypeError) as error:
+        return modalities.subset_of(names)
+    except ModalityError as error:
         raise CaseError(f"case {case!r} has {names!r}: {error}") from error

@@ -24,7 +24,8 @@ class MSTKDPreprocessor(DefaultPreprocessor):
     convolution, and when another is there in its place, channels are mislabelled silently.
 
     A channel that is constant counts as absent: it does not move the crop, and is zero after the normalisation,
-    whatever the scheme. nnU-Net's own leaves zeros at zero with z-scores, but not with CT normalisation.
+    whatever the scheme. nnU-Net's own leaves zeros at zero with z-scores, but not with CT normalisation. Where every
+    channel is constant the case is a blank image (the outermost slice of a 2D dataset), which is left to nnU-Net's own.
     """
 
     def run_case(
@@ -58,16 +59,19 @@ class MSTKDPreprocessor(DefaultPreprocessor):
         """Preprocess one case (C, z, y, x), with zeros in channels that are constant.
 
         Raises:
-            CaseError: if all of them are.
+            CaseError: if all of them are, and one is NaN.
         """
         how = [find_emptiness(channel) for channel in data]
+        settings = plans_manager, configuration_manager, dataset_json
         if all(how):
-            raise CaseError(f"The case has nothing: its channels are {', '.join(map(str, how))}")
+            if np.isnan(data).any():
+                raise CaseError(f"The case has nothing: its channels are {', '.join(map(str, how))}")
+            return DefaultPreprocessor(self.verbose).run_case_npy(data, seg, properties, *settings)
         absent = [channel for channel, emptiness in enumerate(how) if emptiness]
         if data[absent].any():  # else they are zero already
             data = data.copy()
             data[absent] = 0
-        return super().run_case_npy(data, seg, properties, plans_manager, configuration_manager, dataset_json)
+        return super().run_case_npy(data, seg, properties, *settings)
 
     def _normalize(self, data: NDArray, seg: NDArray, *args: Any, **kwargs: Any) -> NDArray:
         # the crop keeps all that is not zero, so that these are the channels that were zero before it

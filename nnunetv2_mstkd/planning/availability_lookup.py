@@ -13,9 +13,10 @@ from nnunetv2_mstkd.cases.availability import AVAILABILITY_FILE, Availability, r
 from nnunetv2_mstkd.errors import CaseError, ShapeError
 from nnunetv2_mstkd.modalities import Modalities, ModalitySubset
 
-# Zeros stay zeros in all that nnU-Net does but CT normalisation, which makes another constant of them; resampling may
-# leave rounding errors on that. The tolerance is a part of the largest value: a unit may make all values tiny.
-CONSTANT_TOLERANCE = 1e-5
+# Zeros stay zeros in all that nnU-Net does but CT normalisation, which makes another constant of them. Resampling may
+# leave rounding errors on that: nnU-Net's default none, its resample_torch_fornnunet 2 float32 ulps in 60 random grids.
+# The tolerance is a part of the largest value, and small: an image may be noise on a large offset, or have a tiny unit.
+CONSTANT_TOLERANCE = 8 * float(np.finfo(np.float32).eps)
 _SLAB = 16  # slices of an array that has no chunks
 MAX_TOLD = 10  # cases in a message
 
@@ -34,8 +35,10 @@ def find_availability(
     """Return which modalities each preprocessed case has, and keep the table of it in `base`.
 
     The table in `base` counts, then that in `raw`; a case that neither lists is looked at. A modality is absent if it
-    is constant in the whole volume. What a table claims is compared with the data of every case: a present modality
-    costs a block of its voxels, an absent one all of them. Trainings that start at once find and write the same.
+    is constant in the whole volume. A case in which all of them are is a blank image (the outermost slice of a 2D
+    dataset): it lacks nothing, unless a table says so. What a table claims is compared with the data of every case: a
+    present modality costs a block of its voxels, an absent one all of them; cases in .npz files are read whole.
+    Trainings that start at once find and write the same.
 
     Args:
         base: preprocessed dataset.
@@ -48,7 +51,7 @@ def find_availability(
         What is known of `cases`, and of no others.
 
     Raises:
-        CaseError: if a case cannot be read or has nothing, or if a table cannot be read or contradicts the data.
+        CaseError: if a case cannot be read, or if a table cannot be read or contradicts the data.
     """
     if not cases:
         return Availability(modalities, {})
@@ -85,10 +88,10 @@ def _look_at(
     for case in cases:
         shown = _shown(dataset, case, modalities)
         claim = known.get(case)
-        if claim is not None and (fault := _contradiction(claim, shown, modalities)):
+        if not any(shown) and (claim is None or claim.present == modalities.all):
+            found[case] = modalities.all  # blank: its zeros are data
+        elif claim is not None and (fault := _contradiction(claim, shown, modalities)):
             faults.append(f"{case}: {fault}")
-        elif not any(shown):
-            faults.append(f"{case} has nothing: every modality is constant. Take it out of the dataset")
         else:
             found[case] = ModalitySubset(modalities, shown)
     if faults:
@@ -117,6 +120,8 @@ def _shown(dataset: Any, case: str, modalities: Modalities) -> tuple[bool, ...]:
         if len(voxels.shape) != 4 or voxels.shape[0] != len(modalities):
             raise ShapeError(f"it has the shape {voxels.shape}, but {len(modalities)} channels are needed")
         return tuple(not _is_constant(voxels, channel) for channel in range(len(modalities)))
+    except MemoryError:
+        raise  # the case is not at fault
     except Exception as error:  # of whichever file format
         raise CaseError(
             f"{case} in {dataset.source_folder} cannot be read: {type(error).__name__}: {error}. Preprocess it again"
@@ -126,13 +131,15 @@ def _shown(dataset: Any, case: str, modalities: Modalities) -> tuple[bool, ...]:
 def _is_constant(voxels: Any, channel: int) -> bool:
     """Return whether a channel of an array (C, z, y, x) on disk is constant; as a rule, a block tells that it is not.
 
-    NaN is no constant: what holds it is no absent modality, but a broken one.
+    NaN and infinity are no constants: what holds them is no absent modality, but a broken one.
     """
     smallest, largest = np.inf, -np.inf
     for part in _parts(voxels):
         values = voxels[(channel, *part)]
-        smallest, largest = np.minimum(smallest, values.min()), np.maximum(largest, values.max())  # keep NaN
-        if not largest - smallest <= CONSTANT_TOLERANCE * max(abs(smallest), abs(largest)):
+        low, high = float(values.min()), float(values.max())  # NaN goes through both
+        smallest, largest = min(smallest, low), max(largest, high)
+        is_finite = np.isfinite(low) and np.isfinite(high)
+        if not is_finite or largest - smallest > CONSTANT_TOLERANCE * max(abs(smallest), abs(largest)):
             return False
     return True
 

@@ -163,3 +163,42 @@ def test_a_subset_of_another_length_is_refused():
 def test_channel_files_are_listed_as_nnunet_names_them():
     assert FOUR.channel_files() == "_0000 T1, _0001 T1ce, _0002 T2, _0003 FLAIR"
     assert FOUR.channel_files([False, True, False, True]) == "_0001 T1ce, _0003 FLAIR"
+
+
+# names as a file lists them ------------------------------------------------------------------------------------------
+
+AWKWARD = Modalities(("DWI (b=0,1000)", "01", "T1ce"))
+
+
+@pytest.mark.parametrize("names", [["DWI (b=0,1000)"], ["01"], ["01", "DWI (b=0,1000)"], list(AWKWARD)])
+def test_listed_names_are_taken_as_they_are(names):
+    """No comma is a separator, and no digits are flags: "01" would be the second of two channels."""
+    assert set(AWKWARD.subset_of(names).names) == set(names)
+
+
+@pytest.mark.parametrize("subset", AWKWARD.subsets(), ids=str)
+def test_every_subset_is_found_again_from_its_names(subset):
+    assert AWKWARD.subset_of(subset.names) == AWKWARD.subset_of(iter(subset.names)) == subset
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["t1gd"], "Unknown modality 't1gd'"),
+        (["T1ce,01"], "Unknown modality 'T1ce,01'"),
+        (["001"], "Unknown modality '001'"),
+        (["T1ce", "01", "T1ce"], r"\['T1ce', '01', 'T1ce'\] names a modality twice"),
+        ([], "No modality is named"),
+        ([1], "1 is no name of a modality"),
+        ([None], "None is no name"),
+        ([["T1ce"]], r"\['T1ce'\] is no name"),
+        ("T1ce", "'T1ce' is no list of names"),
+        (b"T1ce", "b'T1ce' is no list of names"),
+        (None, "None is no list of names"),
+        (3, "3 is no list of names"),
+        ({"T1ce": False}, r"\{'T1ce': False\} is no list of names"),
+    ],
+)
+def test_what_is_no_list_of_the_datasets_own_names_is_refused(names, message):
+    with pytest.raises(ModalityError, match=rf"^{message}.* The modalities are \['DWI \(b=0,1000\)', '01', 'T1ce'\]"):
+        AWKWARD.subset_of(names)

@@ -10,7 +10,6 @@ import pytest
 
 from nnunetv2_mstkd import overlay, planning, trainers
 from nnunetv2_mstkd.errors import UnsupportedNNUNetError
-from nnunetv2_mstkd.overlay.fingerprint import mstkd_fingerprint
 from nnunetv2_mstkd.overlay.planners import mstkd_planners
 from nnunetv2_mstkd.overlay.preprocessors import mstkd_preprocessor
 from nnunetv2_mstkd.overlay.trainers import mstkd_trainers
@@ -20,7 +19,6 @@ MODULES = {  # and a name of ours that each serves
     mstkd_trainers: "nnUNetTrainerMSTKD",
     mstkd_preprocessor: "MSTKDPreprocessor",
     mstkd_planners: "nnUNetPlannerTiny",
-    mstkd_fingerprint: "MSTKDFingerprintExtractor",
 }
 FILES = [Path(module.__file__) for module in MODULES]
 
@@ -41,14 +39,9 @@ planners_root = tempfile.mkdtemp()
 import nnunetv2.experiment_planning.experiment_planners as planners
 shutil.copytree(join(source, "planners"), join(planners_root, "mstkd"))
 planners.__path__.append(planners_root)
-fingerprint_root = tempfile.mkdtemp()
-import nnunetv2.experiment_planning.dataset_fingerprint as fingerprint
-shutil.copytree(join(source, "fingerprint"), join(fingerprint_root, "mstkd"))
-fingerprint.__path__.append(fingerprint_root)
 # the overlay folders are searched first, as if their name were first; then the stock folders
 found = search._recursive_find_python_class(root, name, variants.__name__)
 found = found or search._recursive_find_python_class(planners_root, name, planners.__name__)
-found = found or search._recursive_find_python_class(fingerprint_root, name, fingerprint.__name__)
 import nnunetv2
 stock = lambda folder: search.recursive_find_python_class(
     join(nnunetv2.__path__[0], *folder.split(".")), name, "nnunetv2." + folder, nnunetv2.__path__[0])
@@ -56,7 +49,6 @@ found = found or stock("training.nnUNetTrainer") or stock("experiment_planning")
 print(found.__name__, found.__module__)
 shutil.rmtree(root)
 shutil.rmtree(planners_root)
-shutil.rmtree(fingerprint_root)
 """
 
 
@@ -101,18 +93,13 @@ def test_served_preprocessor_is_the_imported_one():
     assert mstkd_preprocessor.MSTKDPreprocessor is own.MSTKDPreprocessor
 
 
-@pytest.mark.parametrize("name", planning.planner_names())
-def test_served_planner_is_the_imported_one(name):
+@pytest.mark.parametrize("name", [*planning.PLANNERS, *planning.FINGERPRINT_EXTRACTORS])
+def test_served_planner_or_extractor_is_the_imported_one(name):
     assert getattr(mstkd_planners, name) is getattr(planning, name)
 
 
-@pytest.mark.parametrize("name", planning.FINGERPRINT_EXTRACTORS)
-def test_served_fingerprint_extractor_is_the_imported_one(name):
-    assert getattr(mstkd_fingerprint, name) is getattr(planning, name)
-
-
-def test_every_planner_of_the_table_is_served():
-    assert planning.planner_names() == mstkd_planners.NAMES
+def test_every_planner_and_extractor_of_the_tables_is_served():
+    assert (*planning.PLANNERS, *planning.FINGERPRINT_EXTRACTORS) == mstkd_planners.NAMES
 
 
 @pytest.mark.parametrize(("module", "name"), MODULES.items())

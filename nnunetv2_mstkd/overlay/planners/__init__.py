@@ -1,1 +1,1 @@
-"""Serves the planners of nnunetv2_mstkd to nnU-Net."""
+"""Serves the planners and the fingerprint extractor of nnunetv2_mstkd to nnU-Net."""

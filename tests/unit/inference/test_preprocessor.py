@@ -129,8 +129,21 @@ def test_the_image_of_the_caller_is_left_alone(with_ct):
     assert np.array_equal(image, before)
 
 
-def test_a_case_with_nothing_is_refused(with_ct):
+@pytest.mark.parametrize("values", [(0, 0), (-1024, 0), (0, 7), (-1024, 7)])
+def test_a_blank_image_is_preprocessed_as_by_nnunet(with_ct, values):
     image = np.zeros_like(with_ct.image)
-    image[0] = -1024
-    with pytest.raises(CaseError, match="The case has nothing: its channels are -1024 everywhere, 0 everywhere"):
+    image[0], image[1] = values
+    (data, seg, found), (stock, stock_seg, expected) = (
+        with_ct(preprocessor, image.copy()) for preprocessor in (MSTKDPreprocessor, DefaultPreprocessor)
+    )
+    assert np.array_equal(data, stock)
+    assert np.array_equal(seg, stock_seg)
+    assert found == expected
+
+
+@pytest.mark.parametrize("value", [0, np.nan])
+def test_a_case_of_nan_and_nothing_else_is_refused(with_ct, value):
+    image = np.full_like(with_ct.image, np.nan)
+    image[0] = value
+    with pytest.raises(CaseError, match=r"The case has nothing: its channels are (0|NaN) everywhere, NaN everywhere"):
         with_ct(MSTKDPreprocessor, image)

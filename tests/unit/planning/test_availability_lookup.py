@@ -66,9 +66,17 @@ def test_absent_channels_are_found_in_the_data_and_the_table_is_written(folders,
 
 def test_another_constant_with_rounding_errors_is_absent_too(folders):
     base, data, _ = folders
-    noise = np.random.default_rng(1).normal(scale=1e-6, size=SHAPE).astype(np.float32)
-    save(data, "ct", absent=(0,), values=np.float32(-1.7) + noise)
+    values = np.full(SHAPE, -1.7, np.float32)
+    values[::2] = np.nextafter(np.nextafter(values[::2], np.float32(0)), np.float32(0))
+    save(data, "ct", absent=(0,), values=values)
     assert names(find_availability(base, data, FOUR, ["ct"])) == {"ct": "T1ce+T2+FLAIR"}
+
+
+def test_noise_on_a_large_offset_is_an_image(folders):
+    base, data, _ = folders
+    values = np.random.default_rng(1).normal(1e6, 1, SHAPE).astype(np.float32)  # differs by 8 millionths
+    save(data, "offset", absent=(0,), values=values)
+    assert not find_availability(base, data, FOUR, ["offset"]).incomplete
 
 
 @pytest.mark.parametrize("scale", [1e-9, 1e6])
@@ -86,9 +94,14 @@ def test_a_single_voxel_in_a_corner_makes_a_channel_present(folders):
     assert not find_availability(base, data, FOUR, ["corner"]).incomplete
 
 
-def test_nan_is_no_absent_modality(folders):
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("everywhere", [True, False])
+@pytest.mark.filterwarnings("error")
+def test_what_is_not_finite_is_no_absent_modality(folders, value, everywhere):
     base, data, _ = folders
-    save(data, "broken", absent=(2,), values=np.nan)
+    values = np.full(SHAPE, value if everywhere else 0, np.float32)
+    values[-1, -1, -1] = value
+    save(data, "broken", absent=(2,), values=values)
     assert not find_availability(base, data, FOUR, ["broken"]).incomplete
 
 
@@ -159,19 +172,43 @@ def test_a_present_modality_that_is_constant_is_an_error(folders):
         find_availability(base, data, FOUR, ["a"])
 
 
-def test_a_case_with_nothing_is_an_error(folders):
+@pytest.mark.parametrize("claimed", [None, "1111"])
+def test_a_blank_image_lacks_nothing(folders, claimed):
+    base, data, _ = folders  # the outermost slices of a 2D dataset are blank: background, which is to be learnt
+    save(data, "blank", absent=range(4), values=-0.3)
+    if claimed:
+        table(base, blank=claimed)
+    assert names(find_availability(base, data, FOUR, ["blank"])) == {"blank": "T1+T1ce+T2+FLAIR"}
+    assert names(read_availability(base / AVAILABILITY_FILE, FOUR)) == {"blank": "T1+T1ce+T2+FLAIR"}
+
+
+def test_a_blank_image_that_is_said_to_lack_something_is_an_error(folders):
     base, data, _ = folders
-    save(data, "nothing", absent=range(4))
-    with pytest.raises(CaseError, match="nothing has nothing: every modality is constant"):
-        find_availability(base, data, FOUR, ["nothing"])
+    save(data, "blank", absent=range(4))
+    table(base, blank="T1,T2")
+    with pytest.raises(CaseError, match=r"^blank: T1 is present according to .*, but is constant .*; T2 is present"):
+        find_availability(base, data, FOUR, ["blank"])
 
 
 def test_all_cases_that_are_wrong_are_told(folders):
     base, data, _ = folders
     for case in ("a", "b"):
-        save(data, case, absent=range(4))
-    with pytest.raises(CaseError, match=r"a has nothing.*\nb has nothing"):
+        save(data, case, absent=(0,))
+    table(base, a="1111", b="1111")
+    with pytest.raises(CaseError, match=r"^a: T1 is present .*\nb: T1 is present"):
         find_availability(base, data, FOUR, ["b", "a"])
+
+
+def test_lack_of_memory_is_not_a_fault_of_the_case(folders, monkeypatch):
+    base, data, _ = folders
+    save(data, "a")
+
+    def refuse(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(nnUNetDatasetBlosc2, "load_case", refuse)
+    with pytest.raises(MemoryError):
+        find_availability(base, data, FOUR, ["a"])
 
 
 def test_a_folder_that_cannot_be_written_does_not_matter(folders, monkeypatch):

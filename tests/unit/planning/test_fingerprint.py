@@ -129,9 +129,27 @@ def test_a_modality_that_no_case_has_is_an_error(folders):
     assert not base.exists()
 
 
-def test_a_case_with_nothing_is_an_error(folders):
-    write_case(folders[0], "a", ct=0, t2=0)
-    with pytest.raises(CaseError, match="a: it has nothing: every modality is zero everywhere"):
+@pytest.mark.parametrize("ct", [0, -1024])
+@pytest.mark.parametrize("label", [0, None])  # without foreground; with
+def test_a_blank_image_counts_as_nnunet_counts_it(folders, threads_for_processes, ct, label):
+    raw, base = folders
+    rng = np.random.default_rng(0)
+    write_case(raw, "a", rng.normal(100, 30, (4, 3, 2)), rng.normal(5, 1, (4, 3, 2)))
+    write_case(raw, "blank", ct=0, t2=0, label=label)
+    image = SimpleITK.Image(8, 7, 6, SimpleITK.sitkFloat32) + ct
+    SimpleITK.WriteImage(image, str(raw / "imagesTr/blank_0000.nii.gz"))
+    extract(DatasetFingerprintExtractor)
+    expected = (base / FINGERPRINT_FILE).read_bytes()
+    extract()
+    assert (base / FINGERPRINT_FILE).read_bytes() == expected
+    assert not read_availability(base / AVAILABILITY_FILE, MODALITIES).incomplete
+
+
+def test_a_blank_image_that_is_said_to_lack_something_is_an_error(folders):
+    raw, _ = folders
+    write_case(raw, "blank", ct=0, t2=0)
+    write_availability(raw / AVAILABILITY_FILE, Availability(MODALITIES, {"blank": MODALITIES.subset("T2")}))
+    with pytest.raises(CaseError, match=r"^blank: its images show nothing .*, but modality_availability.json .* T2"):
         extract()
 
 

@@ -1,1 +1,0 @@
-"""Serves the fingerprint extractor of nnunetv2_mstkd to nnU-Net."""
