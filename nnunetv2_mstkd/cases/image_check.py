@@ -32,15 +32,11 @@ class CaseCheck:
         case: without the channels that count as absent.
         problems: what stops the case.
         warnings: what does not, but should be known.
-        absent: channel -> why it counts as absent although it has a file; each of them is a warning, too.
-        checksums: channel -> SHA-256 of its voxels as float32, of the channels that can be used.
     """
 
     case: Case
     problems: tuple[Problem, ...]
     warnings: tuple[str, ...]
-    absent: Mapping[int, str] = field(default_factory=dict)
-    checksums: Mapping[int, bytes] = field(default_factory=dict, compare=False)  # the same files have the same
 
 
 @dataclass(frozen=True)
@@ -52,16 +48,14 @@ class _Finding:
         geometry: its grid, if it has a channel that can be used.
         faults: what is wrong with it by itself.
         empty: channel -> how it is empty.
-        names: channel that can be used -> its modality and file, for messages.
-        checksums: likewise -> checksum of its voxels.
+        checksums: label of a channel that can be used -> checksum of its voxels.
     """
 
     label: str
     geometry: Geometry | None
     faults: tuple[str, ...] = ()
     empty: Mapping[int, str] = field(default_factory=dict)
-    names: Mapping[int, str] = field(default_factory=dict)
-    checksums: Mapping[int, bytes] = field(default_factory=dict)
+    checksums: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def check_case(case: Case, modalities: Modalities, read: Read, *, needs_depth: bool = False) -> CaseCheck:
@@ -87,10 +81,8 @@ def check_case(case: Case, modalities: Modalities, read: Read, *, needs_depth: b
         case = case.restricted(ModalitySubset(modalities, left))
     else:
         faults.append(f"no channel is left: {'; '.join(empty.values())}")
-    absent = {channel: f"{how}: it counts as absent" for channel, how in empty.items()}
-    checksums = {channel: checksum for finding in findings for channel, checksum in finding.checksums.items()}
-    problems = tuple(Problem(case.name, fault) for fault in faults)
-    return CaseCheck(case, problems, tuple(absent.values()), absent, checksums)
+    warnings = tuple(f"{how}: it counts as absent" for how in empty.values())
+    return CaseCheck(case, tuple(Problem(case.name, fault) for fault in faults), warnings)
 
 
 def _inspect(file: Path, sources: Mapping[int, ChannelSource], modalities: Modalities, read: Read) -> _Finding:
@@ -103,7 +95,7 @@ def _inspect(file: Path, sources: Mapping[int, ChannelSource], modalities: Modal
     fault = _dimension_fault(volumes, geometry, next(iter(sources.values())))
     if fault is not None:
         return _Finding(label, None, (f"{label} {fault}",))
-    faults, empty, names, checksums = [], {}, {}, {}
+    faults, empty, checksums = [], {}, {}
     for channel, source in sources.items():
         volume, name = source.volume or 0, _label(file, [modalities.names[channel]])
         if fault := raw.non_finite_of(volume):
@@ -113,13 +105,12 @@ def _inspect(file: Path, sources: Mapping[int, ChannelSource], modalities: Modal
         elif fault := find_fault(volumes[volume]):
             faults.append(f"{name} {fault}")
         else:
-            names[channel] = name
-            checksums[channel] = hashlib.sha256(np.ascontiguousarray(volumes[volume]).data).digest()
+            checksums[name] = hashlib.sha256(np.ascontiguousarray(volumes[volume]).data).digest()
     if len(empty) == len(sources):
         return _Finding(label, None, (), empty)  # its grid does not matter
     if fault := _spacing_fault(geometry):
         faults.append(f"{label} {fault}")
-    return _Finding(label, geometry, tuple(faults), empty, names, checksums)
+    return _Finding(label, geometry, tuple(faults), empty, checksums)
 
 
 def _label(file: Path, names: Sequence[str]) -> str:
@@ -178,9 +169,7 @@ def _faults_among(findings: Sequence[_Finding], needs_depth: bool) -> Iterator[s
 def _copies(findings: Sequence[_Finding]) -> Iterator[str]:
     """Yield which channels hold the same voxels: two acquisitions never do."""
     first: dict[bytes, str] = {}
-    for finding in findings:
-        for channel, checksum in finding.checksums.items():
-            label = finding.names[channel]
-            if other := first.get(checksum):
-                yield f"{other} and {label} hold the same voxels: one is a copy; name the right file, or leave it out"
-            first.setdefault(checksum, label)
+    for label, checksum in (pair for finding in findings for pair in finding.checksums.items()):
+        if other := first.get(checksum):
+            yield f"{other} and {label} hold the same voxels: one is a copy; name the right file, or leave it out"
+        first.setdefault(checksum, label)

@@ -42,10 +42,11 @@ def run(args: argparse.Namespace) -> int:
 def _convert(args: argparse.Namespace) -> int:
     from nnunetv2_mstkd.datasets.audit.raw_dataset import read_json_object
     from nnunetv2_mstkd.datasets.back.bids import bids_files, bids_targets, require_free, write_texts
-    from nnunetv2_mstkd.datasets.back.convert_back import convert_back, targets_in
+    from nnunetv2_mstkd.datasets.back.convert_back import convert_back, require_apart, targets_in
     from nnunetv2_mstkd.datasets.back.prediction import find_predictions
     from nnunetv2_mstkd.datasets.back.way_back import way_back
 
+    require_apart(args.predictions, args.out)
     dataset_json = read_json_object(args.dataset_json or args.predictions / "dataset.json")
     predictions = find_predictions(args.predictions, dataset_json)
     way = way_back(dataset_json, args.layout, keep_labels=args.bids)

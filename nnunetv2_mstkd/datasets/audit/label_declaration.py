@@ -78,8 +78,7 @@ def _painting(dataset_json: Mapping[str, Any]) -> Iterator[Finding]:
         told = "give one value per region, in this order: what the region paints that no later region paints over"
         yield Finding("error", "regions_class_order", f"is {order!r}, but there are {count}; {told}")
         return
-    values = sorted({value for region in regions for value in region.labels})
-    wrong = {value: painted for value in values if (painted := _painted(value, regions, order)) != value}
+    wrong = repainted(dataset_json)
     if wrong:
         told = ", ".join(f"{value} comes back as {painted}" for value, painted in wrong.items())
         names = ", ".join(region.name for region in regions)
@@ -87,6 +86,23 @@ def _painting(dataset_json: Mapping[str, Any]) -> Iterator[Finding]:
             f"{list(order)} does not give the labels back: {told}. Each of {names} paints its value, in this order"
         )
         yield Finding("error", "regions_class_order", message)
+
+
+def repainted(dataset_json: Mapping[str, Any]) -> dict[int, Any]:
+    """Return value -> what a prediction has in its place, where `regions_class_order` makes another label of it.
+
+    Values that lie in the same regions cannot be told apart by a model: each of them may stand for the others.
+
+    Raises:
+        EvaluationError: if `labels` is damaged.
+    """
+    order, regions = dataset_json.get("regions_class_order"), regions_of(dataset_json)
+    if not isinstance(order, list | tuple) or len(order) != len(regions):
+        return {}
+    values = sorted({value for region in regions for value in region.labels})
+    painted = {value: _painted(value, regions, order) for value in values}
+    members = {value: frozenset(r.name for r in regions if value in r.labels) for value in values}
+    return {value: new for value, new in painted.items() if members.get(new) != members[value]}
 
 
 def _painted(value: int, regions: tuple[Region, ...], order: Any) -> Any:

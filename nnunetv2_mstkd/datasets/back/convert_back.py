@@ -28,6 +28,18 @@ class Written:
     is_new: bool
 
 
+def require_apart(predictions: Path, out: Path) -> None:
+    """Refuse to write into the folder of the predictions, or where there is no folder.
+
+    Raises:
+        ConversionError: if so.
+    """
+    if out.exists() and not out.is_dir():
+        raise ConversionError(f"{out} is no folder: name another one to write")
+    if predictions.resolve() == out.resolve():
+        raise ConversionError(f"{out} is the folder of the predictions: name another one to write")
+
+
 def targets_in(folder: Path, predictions: Mapping[str, Path], way: WayBack) -> dict[str, Path]:
     """Return case -> the file to write, as the challenge calls it."""
     return {case: folder / way.prediction_name.replace("{case}", case) for case in predictions}

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from nnunetv2_mstkd.datasets.audit.label_declaration import declared_values
+from nnunetv2_mstkd.datasets.audit.label_declaration import declared_values, repainted
 from nnunetv2_mstkd.datasets.audit.meaning import implied_meanings
 from nnunetv2_mstkd.datasets.conversion.dataset_json import SECTION
 from nnunetv2_mstkd.datasets.layouts.label_set import LabelSet
@@ -49,9 +49,10 @@ def way_back(dataset_json: Mapping[str, Any], layout: str | None = None, *, keep
 
     Raises:
         ConversionError: if nothing says which labels are wanted, the layout is unknown or has no labels of its own, or
-            has none of the dataset's.
+            has none of the dataset's; if the model predicts other values than it was trained with.
         EvaluationError: if `labels` is damaged.
     """
+    _require_same_values(dataset_json)
     if layout is not None:
         return _to_layout(dataset_json, layout)
     if SECTION in dataset_json:
@@ -63,6 +64,17 @@ def way_back(dataset_json: Mapping[str, Any], layout: str | None = None, *, keep
         f"dataset.json has no section {SECTION!r}, as mstkd convert writes it: say by --layout whose labels are "
         f"wanted. {_choices()}"
     )
+
+
+def _require_same_values(dataset_json: Mapping[str, Any]) -> None:
+    """Refuse predictions whose values `regions_class_order` exchanged: they do not mean what the labels say."""
+    if wrong := repainted(dataset_json):
+        told = ", ".join(f"{value} is predicted as {painted}" for value, painted in wrong.items())
+        raise ConversionError(
+            f"regions_class_order {dataset_json['regions_class_order']} does not give the labels of dataset.json back: "
+            f"{told}. Predict with a model whose order does, or correct a copy of dataset.json and give it by "
+            f"--dataset-json"
+        )
 
 
 def _choices() -> str:

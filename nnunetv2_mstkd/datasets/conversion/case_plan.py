@@ -44,34 +44,35 @@ class CasePlanner:
         target = PurePosixPath("imagesTr", f"{case.name}_{channel:04d}{self.ending}")
         source = case.images.get(channel)
         if source is None:
-            return self._absent(report, channel, target)
+            return self._absent(report, name, target)
         facts = report.files[source.file]
         action = self._action(source, facts.geometry, facts.dimension, report.geometry)
         return Entry(
-            case=case.name,
-            patient=case.patient,
-            part=name,
-            action=action,
-            geometry=report.geometry,
-            source=source,
-            sha256=facts.sha256,
-            target=None if action == "linked" else target,
+            case.name,
+            case.patient,
+            name,
+            action,
+            report.geometry,
+            source,
+            facts.sha256,
+            None if action == "linked" else target,
         )
 
-    def _absent(self, report: CaseReport, channel: int, target: PurePosixPath) -> Entry:
+    def _absent(self, report: CaseReport, name: str, target: PurePosixPath) -> Entry:
         """One volume of zeros stands for all absent channels of a case, but where everything is copied."""
         # the reader of .nii takes both, if it is told by dataset.json rather than by the ending that all files have
         ending = ".nii.gz" if (self.ending, self.storage) == (".nii", "link") else self.ending
         case, zeros = report.case, PurePosixPath("absent", f"{report.case.name}{ending}")
+        note = next((warning for warning in report.warnings if warning.split(" ", 1)[0] == name), "")
         return Entry(
-            case=case.name,
-            patient=case.patient,
-            part=self.modalities.names[channel],
-            action="absent",
-            geometry=report.geometry,
+            case.name,
+            case.patient,
+            name,
+            "absent",
+            report.geometry,
             target=zeros if self.storage == "link" else target,
             zeros=zeros if self.storage == "symlink" else None,
-            note=report.absent.get(channel, ""),
+            note=note,
         )
 
     def _label(self, report: CaseReport) -> Iterator[Entry]:
@@ -86,14 +87,14 @@ class CasePlanner:
         told = ", ".join(f"{native}->{value}" for native, value in changed.items())
         target = None if action == "linked" else PurePosixPath("labelsTr", f"{case.name}{self.ending}")
         yield Entry(
-            case=case.name,
-            patient=case.patient,
-            part=LABEL,
-            action=action,
-            geometry=report.geometry,
-            source=source,
-            sha256=label.sha256,
-            target=target,
+            case.name,
+            case.patient,
+            LABEL,
+            action,
+            report.geometry,
+            source,
+            label.sha256,
+            target,
             note="; ".join(filter(None, (told, case.note))),
         )
 

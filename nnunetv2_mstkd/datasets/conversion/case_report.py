@@ -1,5 +1,6 @@
 """What is in the files of one case, each read once (L1')."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -39,18 +40,16 @@ class CaseReport:
         case: without the channels that are empty, which count as absent.
         problems: what stops the case.
         warnings: what does not, but should be known.
-        absent: channel -> why it counts as absent although it has a file; each of them is a warning, too.
         files: of the images that could be read.
-        voxels: channel -> checksum of its voxels, for those that can be used.
+        voxels: channel -> checksum of its voxels, for those that are present.
         label: what is in the label map; None if there is none, or it cannot be read.
     """
 
     case: SourceCase
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    absent: Mapping[int, str] = field(default_factory=dict)
     files: Mapping[Path, FileFacts] = field(default_factory=dict)
-    voxels: Mapping[int, bytes] = field(default_factory=dict)
+    voxels: Mapping[int, str] = field(default_factory=dict)
     label: LabelReport | None = None
 
     @property
@@ -69,21 +68,25 @@ def report_case(case: SourceCase, modalities: Modalities) -> CaseReport:
     if not case.images:
         return CaseReport(case, ("it has no image of a known modality",))
     facts: dict[Path, FileFacts] = {}
+    checksums: dict[tuple[Path, int], str] = {}
 
     def read(file: Path) -> tuple[Volumes, Geometry]:
         image = read_image(file)
         volumes = image.volumes.astype(np.float32, copy=False)
         facts[file] = FileFacts(image.geometry, image.dimension, sha256_of(file))
+        checksums.update({(file, i): hashlib.sha256(volume.tobytes()).hexdigest() for i, volume in enumerate(volumes)})
         return volumes, image.geometry
 
     checked = check_case(Case(case.name, case.images), modalities, read)
+    sources = checked.case.sources
+    voxels = {channel: checksums.get((source.file, source.volume or 0)) for channel, source in sources.items()}
+    problems = [problem.message for problem in checked.problems]
     report = CaseReport(
-        replace(case, images=checked.case.sources),
-        problems=tuple(problem.message for problem in checked.problems),
-        warnings=checked.warnings,
-        absent=checked.absent,
-        files=facts,
-        voxels=checked.checksums,
+        replace(case, images=sources),
+        tuple(problems),
+        checked.warnings,
+        facts,
+        {channel: checksum for channel, checksum in voxels.items() if checksum is not None},
     )
     return report if case.label is None else _with_label(report, case.label)
 

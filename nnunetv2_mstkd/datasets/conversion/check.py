@@ -14,6 +14,7 @@ from nnunetv2_mstkd.datasets.layouts.source import SourceDataset
 from nnunetv2_mstkd.errors import ConversionError
 from nnunetv2_mstkd.modalities import Modalities
 
+RARE = 5  # a value that fewer than one case in so many has is too rare to tell what a whole dataset is
 MAX_SHOWN = 30  # problems in the message of an error
 
 
@@ -84,11 +85,35 @@ def _settled(source: SourceDataset, reports: Sequence[CaseReport]) -> SourceData
         for value in report.label.values if report.label else ():
             holders[value].append(report.case.name)
     try:
-        return settle(source, holders)
+        settled = settle(source, holders)
+        _require_common(source, settled, holders, len(reports))
+        return settled
     except ConversionError as error:
         rare = [f"{value} occurs in {names[0]} only" for value, names in sorted(holders.items()) if len(names) == 1]
         told = f". {', '.join(rare)}" if rare and len(reports) > 1 else ""
         raise ConversionError(f"{error}{told}") from error
+
+
+def _require_common(
+    source: SourceDataset, settled: SourceDataset, holders: Mapping[int, Sequence[str]], count: int
+) -> None:
+    """Refuse to read a whole dataset by a value that few of its cases have: these may be the odd ones.
+
+    Raises:
+        ConversionError: naming value and cases.
+    """
+    for value, names in holders.items():
+        if source.label_set is not None or len(names) * RARE >= count:
+            continue
+        try:
+            without = settle(source, set(holders) - {value}).label_set
+        except ConversionError:
+            continue
+        if without != settled.label_set:
+            raise ConversionError(
+                f"The value {value} makes this {settled.title}, but only {len(names)} of {count} cases have it: "
+                f"{', '.join(names)}. If these are right, say so with --layout {settled.layout}; else mend their labels"
+            )
 
 
 def _of_cases(source: SourceDataset, reports: Sequence[CaseReport]) -> Iterator[Problem]:

@@ -1,6 +1,5 @@
 """Images as SimpleITK reads and writes them, with their grid (L1')."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,6 @@ from numpy.typing import NDArray
 
 from nnunetv2_mstkd.cases.geometry import Geometry
 from nnunetv2_mstkd.whole_file import whole_file
-
-# What SimpleITK's messages begin with: a line of its source code, and the address of an object
-_ORIGIN = re.compile(r".*?(?:sitk::|itk::|ITK )ERROR: (?:\w+\(0x[0-9a-f]+\): )?", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -35,13 +31,10 @@ def read_image(file: Path) -> ImageFile:
     """Read an image of three or four dimensions.
 
     Raises:
-        RuntimeError: in SimpleITK's words, but for those on its source code, if it cannot be read.
+        RuntimeError: in SimpleITK's words, if it cannot be read.
         ValueError: if it has other dimensions, or several numbers a voxel.
     """
-    try:
-        image = SimpleITK.ReadImage(str(file))
-    except RuntimeError as error:
-        raise RuntimeError(_told(error)) from error
+    image = SimpleITK.ReadImage(str(file))
     dimension = image.GetDimension()
     if dimension not in (3, 4):
         raise ValueError(f"it has {dimension} dimensions, but a volume (3), or one per channel (4), is needed")
@@ -57,11 +50,6 @@ def read_image(file: Path) -> ImageFile:
         direction=tuple(float(cosine) for cosine in direction.flat),
     )
     return ImageFile(volumes, geometry, max(dimension, _told_dimension(image)))
-
-
-def _told(error: RuntimeError) -> str:
-    """Return what an error of SimpleITK says, without the lines of source code that it comes from."""
-    return _ORIGIN.sub("", str(error), count=1).strip()
 
 
 def _told_dimension(image: SimpleITK.Image) -> int:

@@ -37,23 +37,20 @@ def label_set_from_values(values: Iterable[int], readings: Sequence[Layout] = ()
 
     Args:
         values: that occur in label maps.
-        readings: layouts that the dataset may have; by default it can be any, and a set with just these values counts
-            before sets with further ones.
+        readings: layouts that the dataset may have; by default it can be any.
 
     Raises:
         ConversionError: if no set has the values, or sets contradict each other; the message shows them.
 
     Example:
-        >>> label_set_from_values({0, 1, 2, 4}).meanings
+        >>> from nnunetv2_mstkd.datasets.layouts.table import BY_NAME
+        >>> label_set_from_values({0, 1, 2, 4}, [BY_NAME["brats2021"]]).meanings
         {1: 'NCR', 2: 'ED', 4: 'ET'}
     """
     found = sorted(set(values) - {0})
     if not found:
         raise ConversionError("No label map has a value other than 0: these are no references")
     candidates = _candidates(readings or LAYOUTS, found)
-    exact = {label_set: names for label_set, names in candidates.items() if [v for v, _ in label_set] == found}
-    if exact and not readings:
-        candidates = exact
     if not candidates:
         example = ",".join(f"{value}=..." for value in found)
         raise ConversionError(

@@ -86,7 +86,8 @@ class Layout:
         return tuple(self._pattern(label.path) for label in self.labels)
 
     def _pattern(self, template: str) -> PathPattern:
-        texts = "|".join(f"(?:{text})" for text in self.channels.values())
+        longest_first = sorted(self.channels.values(), key=len, reverse=True)  # t1_gd before t1
+        texts = "|".join(f"(?:{text})" for text in longest_first)
         placeholders = {"case": self.case, "modality": texts, "patient": "[^/]+?"}
         return PathPattern(template, placeholders, ignore_case=self.ignore_case)
 

@@ -42,3 +42,9 @@ def test_another_dataset_json_can_be_named(tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     message = failed(capsys, tmp_path / "empty", tmp_path / "out", "--dataset-json", tmp_path / "mine.json")
     assert "holds no label map (*.nrrd)" in message
+
+
+def test_the_folder_of_the_predictions_and_files_are_no_place_to_write(tmp_path, capsys):
+    assert "folder of the predictions" in failed(capsys, tmp_path, tmp_path)
+    (tmp_path / "file").touch()
+    assert "is no folder" in failed(capsys, tmp_path, tmp_path / "file")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from nnunetv2_mstkd.datasets.audit.label_declaration import repainted
 from nnunetv2_mstkd.datasets.back.way_back import way_back
 from nnunetv2_mstkd.errors import ConversionError
 
@@ -80,3 +81,18 @@ def test_a_section_that_would_lose_labels_or_files_is_refused(changes):
     section = {"title": "X", "native_labels": {"0": 0, "1": 1, "2": 2, "3": 4}, "prediction_name": "{case}.nii.gz"}
     with pytest.raises(ConversionError, match="mstkd_conversion"):
         way_back({"labels": BRATS_2023, "mstkd_conversion": {**section, **changes}})
+
+
+@pytest.mark.parametrize("layout", ["brats2023", None])
+def test_predictions_whose_order_exchanges_labels_are_refused(layout):
+    # nnU-Net paints WT as 1, TC as 2, ET as 3: necrosis (1) becomes 2, oedema (2) becomes 1
+    noted = {"title": "X", "native_labels": {"0": 0, "1": 1, "2": 2, "3": 3}, "prediction_name": "{case}"}
+    dataset_json = {"labels": BRATS_2023, "regions_class_order": [1, 2, 3], "mstkd_conversion": noted}
+    with pytest.raises(ConversionError, match="1 is predicted as 2, 2 is predicted as 1"):
+        way_back(dataset_json, layout)
+    assert way_back({**dataset_json, "regions_class_order": [2, 1, 3]}, layout).values[1] == 1
+
+
+def test_values_that_no_region_tells_apart_may_stand_for_each_other():
+    labels = {"background": 0, "whole_tumor": [1, 2, 3], "tumor_core": [1, 3]}
+    assert not repainted({"labels": labels, "regions_class_order": [2, 1]})
