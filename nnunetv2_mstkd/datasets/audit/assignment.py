@@ -105,10 +105,17 @@ def odd_cases(
 def _scored(
     cases: Sequence[Mapping[int, Features]], declared: Roles, orders: Sequence[Order]
 ) -> tuple[list[dict[int, str]], NDArray[np.float64]]:
-    """Return all ways, the declared one first, and the scores (case, way)."""
+    """Return all ways, the declared one first, and the scores (case, way).
+
+    What a case lacks has no role to give away: ways that move it score there as the declared one.
+    """
     ways = [dict(zip(declared, roles, strict=True)) for roles in itertools.permutations(declared.values())]
     scores = np.array([[_score(case, way, orders) for way in ways] for case in cases], np.float64)
-    return ways, scores.reshape(-1, len(ways))
+    scores = scores.reshape(-1, len(ways))
+    for case, row in zip(cases, scores, strict=True):
+        absent = [thing for thing in declared if not case.get(thing)]
+        row[[any(way[thing] != declared[thing] for thing in absent) for way in ways]] = row[0]
+    return ways, scores
 
 
 def _equal(scores: NDArray[np.float64]) -> list[int]:

@@ -54,7 +54,7 @@ def swapped_labels(
         f"{_medians(cases, moved)}. {_explanation(verdict.roles, judged)}Look at a case; if it is so, correct "
         "labels and regions_class_order in dataset.json"
     )
-    return [Finding("error", "labels", message)]
+    return [Finding("warning", "labels", message)]
 
 
 def _features(own: Features, channel_of: Mapping[str, str]) -> dict[str, float]:

@@ -19,7 +19,7 @@ from nnunetv2_mstkd.datasets.conversion.options import ConversionOptions
 from nnunetv2_mstkd.datasets.conversion.provenance import PROVENANCE_FILE, provenance_table
 from nnunetv2_mstkd.datasets.conversion.splits import SPLITS_FILE, ChosenSplits, choose_splits
 from nnunetv2_mstkd.datasets.conversion.target_folder import content_of, require_target
-from nnunetv2_mstkd.datasets.conversion.writing import write_entries
+from nnunetv2_mstkd.datasets.conversion.writing import is_written, write_entries
 from nnunetv2_mstkd.datasets.layouts.label_set import TargetLabels, target_labels
 from nnunetv2_mstkd.datasets.layouts.source import SourceDataset
 from nnunetv2_mstkd.errors import ConversionError
@@ -123,7 +123,7 @@ def write_conversion(conversion: Conversion, workers: int = 1, progress: Progres
 
 
 def is_finished(conversion: Conversion) -> bool:
-    """Return whether the folder holds this dataset.
+    """Return whether the folder holds this dataset, with all its files.
 
     Raises:
         ConversionError: if it holds something else.
@@ -141,7 +141,8 @@ def is_finished(conversion: Conversion) -> bool:
                 f"{out} is not empty, and its {name} is not that of this conversion: choose another folder, or delete "
                 "this one"
             )
-    return "dataset.json" in there
+    files = (entry for entries in conversion.cases for entry in entries)
+    return "dataset.json" in there and all(is_written(out, entry) for entry in files)
 
 
 def _json(content: object) -> str:

@@ -23,12 +23,14 @@ def require_target(out: Path, source: Path) -> None:
         raise ConversionError(
             f"nnU-Net finds a raw dataset by a name such as Dataset137_BraTS (three digits); given: {out.name!r}"
         )
-    same_number = [f.name for f in out.parent.glob(f"{out.name[:10]}_*") if f.name != out.name]
+    if out.is_symlink() or (out.exists() and not out.is_dir()):
+        raise ConversionError(f"{out} is there, and is no folder: choose another name, or remove it")
+    same_number = [f.name for f in out.parent.glob(f"{out.name[:10]}_*") if f.name != out.name and f.is_dir()]
     if same_number:
         raise ConversionError(
             f"{out.parent} has {same_number[0]} already, and nnU-Net wants one dataset per number: choose another one"
         )
-    if out.absolute().is_relative_to(source.absolute()):
+    if out.resolve().is_relative_to(source.resolve()):
         raise ConversionError(
             f"{out} lies in the source {source}: what is written would be found there as a part of it"
         )

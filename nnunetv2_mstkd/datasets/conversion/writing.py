@@ -43,13 +43,23 @@ def write_entries(
 
 def _write_case(out: Path, labels: TargetLabels, entries: Sequence[Entry]) -> None:
     for entry in entries:
-        if entry.target is None or os.path.lexists(out / entry.target):
+        if entry.target is None or is_written(out, entry):
             continue
         try:
             (out / entry.target).parent.mkdir(parents=True, exist_ok=True)
+            (out / entry.target).unlink(missing_ok=True)  # a link that leads elsewhere
             _write(out, entry, out / entry.target, labels)
         except (OSError, RuntimeError) as error:  # RuntimeError: of SimpleITK
             raise OutputError(f"{entry.case}: {out / entry.target} could not be written: {error}") from error
+
+
+def is_written(out: Path, entry: Entry) -> bool:
+    """Return whether an entry's file is there; a link that leads nowhere, or to another file, is not."""
+    if entry.target is None:
+        return True
+    file = out / entry.target
+    is_right = entry.action != "symlinked" or (file.is_symlink() and os.readlink(file) == os.path.abspath(entry.file))
+    return is_right and file.exists()
 
 
 def _write(out: Path, entry: Entry, file: Path, labels: TargetLabels) -> None:

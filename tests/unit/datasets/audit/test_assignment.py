@@ -70,3 +70,14 @@ def test_the_smallest_change_wins_and_the_others_are_told():
     assert verdict.roles == {0: "a", 1: "b", 2: "big"}
     assert set(verdict.fitting[1]) == {"a", "b"}
     assert verdict.fitting[2] == ("big",)
+
+
+def test_what_no_case_has_gets_no_role_from_what_is_there():
+    # only the first two are there, and they are right; dealing the second the role of the absent one costs nothing else
+    orders = (*ORDERS, Order("size", "small", "big", 1.0))
+    assert better_assignment([case(2.0, 2.6, None)] * 6, DECLARED, (Order("size", "big", "middle", 1.0),)) is not None
+    assert better_assignment([case(3, 2, None)] * 6, DECLARED, orders) is None
+    assert better_assignment([case(3, None, 2)] * 6, DECLARED, (Order("size", "small", "big", 1.0),)) is not None
+    verdict = better_assignment([case(1, 3, None)] * 6, DECLARED, orders)
+    assert verdict is not None
+    assert verdict.roles[2] == "small"

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import SimpleITK
+from source_layouts import write_source
 
 from nnunetv2_mstkd.cases.problem import Problem
 from nnunetv2_mstkd.datasets.conversion.check import check_dataset
+from nnunetv2_mstkd.datasets.layouts.scan import scan
 from nnunetv2_mstkd.errors import ConversionError
 
 
@@ -259,3 +261,14 @@ def test_nothing_left_is_refused(make_source):
     source = make_source(num_patients=1)
     t1(source).unlink()
     assert "cannot be read" in refusal(source, skip_faulty=True)
+
+
+def test_a_value_that_few_cases_have_does_not_say_what_all_are(tmp_path):
+    """BraTS 2023 with a label map in which the enhancing tumour is still 4, as until 2021: no resection cavity."""
+    written = write_source(tmp_path / "source", "brats2023", num_patients=6, clutter=False)
+    odd = scan(tmp_path / "source").cases[0]
+    edit(odd.label, lambda voxels: np.where(voxels == 3, 4, voxels))
+    told = refusal(scan(tmp_path / "source"))
+    assert f"only 1 of {len(written)} cases have it: {odd.name}" in told
+    assert "--layout brats-gli-post" in told
+    assert check_dataset(scan(tmp_path / "source", "brats-gli-post")).source.layout == "brats-gli-post"

@@ -376,6 +376,31 @@ def test_a_finished_dataset_is_left_alone(make_source, plan, out, monkeypatch):
     assert write_conversion(plan(source)) is False
 
 
+def test_a_file_that_went_missing_is_written_again(make_source, plan, out):
+    source = make_source()
+    write_conversion(plan(source))
+    label = next((out / "labelsTr").iterdir())
+    label.unlink()
+    assert write_conversion(plan(source)) is True
+    assert label.is_file()
+    assert write_conversion(plan(source)) is False
+
+
+def test_a_link_that_leads_elsewhere_or_nowhere_is_made_again(make_source, plan, out):
+    planned = plan(make_source(), storage="symlink")
+    write_conversion(planned)
+    first, second, third = sorted((out / "imagesTr").iterdir())[:3]
+    expected = [link.resolve() for link in (first, second)]
+    first.unlink()
+    first.symlink_to(out / "nowhere.nii.gz")
+    second.unlink()
+    second.symlink_to(third.resolve())
+    kept = third.lstat().st_mtime_ns
+    assert write_conversion(planned) is True
+    assert [link.resolve() for link in (first, second)] == expected
+    assert third.lstat().st_mtime_ns == kept, "what is right is left alone"
+
+
 @pytest.mark.parametrize("options", [{"preset": "nnunet"}, {"storage": "copy"}, {"folds": 2}])
 def test_another_conversion_is_never_overwritten(make_source, plan, out, options):
     source = make_source()
@@ -415,6 +440,13 @@ def test_a_folder_that_cannot_be_used_is_refused_before_images_are_read(make_sou
     inside = source.folder / "Dataset137_BraTS"
     with pytest.raises(ConversionError, match="lies in the source"):
         plan_conversion(source, inside, LinkRoot.of(str(source.folder)), ConversionOptions())
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused_before_images_are_read(make_source, plan, out):
+    source = make_source()
+    out.touch()
+    with pytest.raises(ConversionError, match="is no folder"):
+        plan(source)
 
 
 @pytest.mark.parametrize("name", ["BraTS", "Dataset1_BraTS", "Dataset137BraTS", "Dataset137_Bra TS"])
