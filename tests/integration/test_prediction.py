@@ -74,7 +74,7 @@ def test_all_modalities_are_the_same_as_no_mask(trained_model, make_dataset, pre
 def test_a_normalisation_that_does_not_keep_zero_is_masked_too(
     trained_model, make_dataset, predict, tmp_path, overlay_installed
 ):
-    """CT normalisation maps 0 to something else: the variable is enough, zero-filled files with our preprocessor only."""
+    """CT normalisation moves 0: the variable is enough; zero-filled files are with our preprocessor only."""
     model, dataset = trained_model(variant="two_modalities"), make_dataset("two_modalities")
     files = dataset.test_files(dataset.test_cases[0])
     assert dataset.plans["configurations"]["3d_fullres"]["normalization_schemes"][0] == "CTNormalization"
