@@ -97,13 +97,19 @@ def _settled(source: SourceDataset, reports: Sequence[CaseReport]) -> SourceData
 def _require_common(
     source: SourceDataset, settled: SourceDataset, holders: Mapping[int, Sequence[str]], count: int
 ) -> None:
-    """Refuse to read a whole dataset by a value that few of its cases have: these may be the odd ones.
+    """Refuse to read a whole dataset by a value that few of its cases have, or none beside the value below it.
+
+    These may be odd cases, or labels of another year: the enhancing tumour is 3 in some datasets and 4 in others, so
+    that a 4 without a 3 may be one.
 
     Raises:
         ConversionError: naming value and cases.
     """
     for value, names in holders.items():
-        if source.label_set is not None or len(names) * RARE >= count:
+        known = settled.label_set.values if settled.label_set else ()
+        below = max((number for number in known if number < value), default=0)
+        beside = set(names) & set(holders.get(below, ())) if below else set(names)
+        if source.label_set is not None or (beside and len(names) * RARE >= count):
             continue
         try:
             without = settle(source, set(holders) - {value}).label_set
@@ -111,8 +117,9 @@ def _require_common(
             continue
         if without != settled.label_set:
             raise ConversionError(
-                f"The value {value} makes this {settled.title}, but only {len(names)} of {count} cases have it: "
-                f"{', '.join(names)}. If these are right, say so with --layout {settled.layout}; else mend their labels"
+                f"The value {value} makes this {settled.title}, but only {len(names)} of {count} cases have it, "
+                f"{len(beside)} of them beside {below}: {', '.join(names)}. If these are right, say so with "
+                f"--layout {settled.layout}; else mend their labels"
             )
 
 

@@ -263,12 +263,21 @@ def test_nothing_left_is_refused(make_source):
     assert "cannot be read" in refusal(source, skip_faulty=True)
 
 
+@pytest.mark.parametrize("num_old", [1, 5])
+def test_a_four_that_never_stands_beside_a_three_is_no_resection_cavity(tmp_path, num_old):
+    write_source(tmp_path / "source", "brats2023", num_patients=5, clutter=False)
+    cases = scan(tmp_path / "source").cases
+    for case in cases if num_old > 1 else cases[:1]:
+        edit(case.label, lambda voxels: np.where(voxels == 3, 4, voxels))
+    assert "The value 4 makes this BraTS" in refusal(scan(tmp_path / "source"))
+
+
 def test_a_value_that_few_cases_have_does_not_say_what_all_are(tmp_path):
     """BraTS 2023 with a label map in which the enhancing tumour is still 4, as until 2021: no resection cavity."""
     written = write_source(tmp_path / "source", "brats2023", num_patients=6, clutter=False)
     odd = scan(tmp_path / "source").cases[0]
     edit(odd.label, lambda voxels: np.where(voxels == 3, 4, voxels))
     told = refusal(scan(tmp_path / "source"))
-    assert f"only 1 of {len(written)} cases have it: {odd.name}" in told
+    assert f"only 1 of {len(written)} cases have it, 0 of them beside 3: {odd.name}" in told
     assert "--layout brats-gli-post" in told
     assert check_dataset(scan(tmp_path / "source", "brats-gli-post")).source.layout == "brats-gli-post"
