@@ -15,6 +15,7 @@ import numpy as np
 import SimpleITK
 
 MODALITIES = ("T1", "T1ce", "T2", "FLAIR")
+LEVELS = {"T1": 400, "T1ce": 600, "T2": 800, "FLAIR": 1000}  # of the brain: the voxels tell the modality
 CLASSIC = {"NCR": 1, "ED": 2, "ET": 4}  # BraTS up to 2021, FeTS, UCSF-PDGM, UPENN-GBM
 NEW = {"NCR": 1, "ED": 2, "ET": 3}  # BraTS 2023 and SSA
 
@@ -191,7 +192,7 @@ def write_source(
     )
     cases = []
     for index, (case, patient) in enumerate(names):
-        seg = _label_map(row.values, shape)
+        seg = _label_map(row.values, shape, index)
         words = {"case": case, "patient": patient, "grade": _GRADES[index % 2]}
         images = _write_images(folder, row, words, seg, ending, set((absent or {}).get(index, ())))
         label = folder / (row.label.format(**words) + ending)
@@ -206,26 +207,27 @@ def write_source(
 # voxels ---------------------------------------------------------------------------------------------------------------
 
 
-def _label_map(values: Mapping[str, int], shape: tuple[int, int, int]) -> np.ndarray:
+def _label_map(values: Mapping[str, int], shape: tuple[int, int, int], index: int) -> np.ndarray:
+    """A tumour in the middle, but for a voxel in each direction: another one for each of 27 cases."""
     seg = np.zeros(shape, int)
     for meaning, extent in _PARTS.items():
         if meaning in values:
             box = tuple(slice(round(a * n), round(b * n)) for (a, b), n in zip(extent, shape, strict=True))
             seg[box] = values[meaning]
     assert set(np.unique(seg)) == {0, *values.values()}
-    return seg
+    return np.roll(seg, (index % 3 - 1, index // 3 % 3 - 1, index // 9 % 3 - 1), axis=(0, 1, 2))
 
 
-def _voxels(name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Noise around 400 within a margin of exact zeros; other names, other voxels."""
+def _voxels(name: str, shape: tuple[int, ...], level: float = 400) -> np.ndarray:
+    """Noise around a level within a margin of exact zeros; other names, other voxels."""
     voxels = np.zeros(shape)
     inner = tuple(slice(1, n - 1) for n in shape)
-    voxels[inner] = np.random.default_rng(zlib.crc32(name.encode())).normal(400, 20, voxels[inner].shape)
+    voxels[inner] = np.random.default_rng(zlib.crc32(name.encode())).normal(level, 20, voxels[inner].shape)
     return voxels.round().astype(np.int16)
 
 
 def _image(name: str, channel: int, seg: np.ndarray, values: Mapping[str, int]) -> np.ndarray:
-    voxels = _voxels(f"{name} {channel}", seg.shape)
+    voxels = _voxels(f"{name} {channel}", seg.shape, LEVELS[MODALITIES[channel]])
     for meaning, value in values.items():
         voxels[seg == value] += round(100 * _CONTRAST[meaning][channel])
     return voxels
@@ -313,13 +315,15 @@ def _msd_json(folder: Path, cases: list[WrittenCase], ending: str) -> list[Writt
 
 
 def _automated_labels(folder: Path, cases: list[WrittenCase], ending: str) -> list[WrittenCase]:
-    """Give every case an automated label; take the manual one away from the follow-ups."""
+    """Give every case an automated label, which differs; take the manual one away from the follow-ups."""
     result = []
     for case in cases:
         assert case.label is not None
         automated = folder / f"NIfTI-files/automated_segm/{case.name}_automated_approx_segm{ending}"
-        automated.parent.mkdir(exist_ok=True)
-        automated.write_bytes(case.label.read_bytes())
+        manual = SimpleITK.ReadImage(str(case.label))
+        seg = SimpleITK.GetArrayFromImage(manual)
+        seg[np.flatnonzero(seg.any((1, 2)))[0]] = 0  # lacks the first slice
+        _write(automated, seg, _Grid(manual.GetSpacing(), manual.GetOrigin(), manual.GetDirection()))
         if case.name.endswith("_21"):
             case.label.unlink()
             result.append(WrittenCase(case.name, case.patient, case.images, automated, "label: automated"))

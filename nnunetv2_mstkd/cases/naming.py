@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from nnunetv2_mstkd.cases.contrast_word import enhanced_entity
 from nnunetv2_mstkd.errors import CaseError
 from nnunetv2_mstkd.modalities import Modalities, known_sequence
 
@@ -116,7 +117,7 @@ def _by_entities(bids: re.Match[str], modalities: Modalities) -> FileName | None
     entities = dict(entity.lower().split("-") for entity in middle.split("_")[1:])
     agent = entities.pop("ce", None)
     modality = suffix if agent is None else f"ce{suffix}"
-    _require_clear_entities(entities, agent, suffix, modality)
+    _require_clear_entities(bids[0], entities, agent, suffix, modality)
     fitting = _fitting(modality, modalities)
     return FileName(case, _only(fitting, modality, modalities)) if fitting else None
 
@@ -145,15 +146,15 @@ def _require_no_other(case: str, ending: str, modalities: Modalities) -> None:
             raise CaseError(f"its name has two modalities, {part!r} and {ending!r}: keep one of them")
 
 
-def _require_clear_entities(entities: dict[str, str], agent: str | None, suffix: str, modality: str) -> None:
+def _require_clear_entities(stem: str, entities: dict[str, str], agent: str | None, suffix: str, modality: str) -> None:
     """Refuse entities that make something else of the suffix, as `acq-gd` may make a T1 a contrast-enhanced one."""
     if agent is not None and _NO_CONTRAST_WORD.fullmatch(agent):
         raise CaseError(f"'ce-{agent}' is unclear: ce names a contrast agent. Leave it out where there is none")
     for key, value in entities.items():
-        other = known_sequence(value) not in (None, known_sequence(suffix), known_sequence(modality))
-        enhanced = _CONTRAST_WORD.fullmatch(value) and known_sequence(modality) == "T1"
-        if (other or enhanced) and key != "space":
+        if key != "space" and known_sequence(value) not in (None, known_sequence(suffix), known_sequence(modality)):
             raise CaseError(f"'{key}-{value}' before {suffix!r} is unclear: a contrast agent is written as ce-{value}")
+    if known_sequence(modality) == "T1" and (entity := enhanced_entity(stem)):
+        raise CaseError(f"{entity!r} before {suffix!r} is unclear: a contrast agent is written as ce-gadolinium")
 
 
 def _require_no_doubt(case: str, modality: str) -> None:

@@ -8,11 +8,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nnunetv2_mstkd.cli.convert_usage import require_usage
 from nnunetv2_mstkd.cli.number import whole_number
 from nnunetv2_mstkd.cores import available_cores
+from nnunetv2_mstkd.datasets.conversion.counted import counted
+from nnunetv2_mstkd.datasets.conversion.options import FOLDS, PRESET, ConversionOptions
+from nnunetv2_mstkd.datasets.layouts.label_set import PRESETS
 
 if TYPE_CHECKING:
-    from nnunetv2_mstkd.datasets.conversion.options import ConversionOptions
     from nnunetv2_mstkd.datasets.layouts.layout import Layout
     from nnunetv2_mstkd.datasets.layouts.source import SourceDataset
 
@@ -51,22 +54,22 @@ def _add_source(group: "argparse._ArgumentGroup") -> None:
 def _add_dataset(group: "argparse._ArgumentGroup") -> None:
     group.add_argument(
         "--preset",
-        choices=("native", "nnunet"),
-        default="native",
-        help="labels as the source has them, or as nnU-Net's own converters (default: %(default)s)",
+        choices=PRESETS,
+        help=f"labels as the source has them, or as nnU-Net's own converters (default: {PRESET})",
     )
     storage = group.add_mutually_exclusive_group()
     storage.add_argument("--copy", action="store_true", help="copy the images (default: dataset.json names them)")
     storage.add_argument("--symlink", action="store_true", help="make symbolic links to them")
     group.add_argument("--root-variable", metavar="NAME", help="dataset.json names images from this variable on")
     group.add_argument("--partition", metavar="NAME", help="one fold per part, as of FeTS' partitioning_1")
-    group.add_argument("--folds", type=whole_number(2), default=5, help="that are made (default: %(default)s)")
+    group.add_argument("--folds", type=whole_number(2), help=f"that are made (default: {FOLDS})")
     group.add_argument("--skip-faulty", action="store_true", help="leave out the cases that have a problem")
     group.add_argument("--dry-run", action="store_true", help="check everything, and write nothing")
 
 
 def run(args: argparse.Namespace) -> int:
     """Convert, or check; say what was found."""
+    require_usage(args)
     try:
         if args.check is not None:
             return _check(args)
@@ -78,15 +81,13 @@ def run(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> int:
     from nnunetv2_mstkd.datasets.audit.audit import audit_dataset
+    from nnunetv2_mstkd.datasets.audit.finding import tally
 
-    if args.source is not None:
-        args.usage_error("--check takes the dataset alone, without SOURCE and OUT")
     findings = audit_dataset(args.check, args.splits, args.workers, _show)
     for finding in findings:
         say(finding)
-    errors = sum(finding.severity == "error" for finding in findings)
-    say(f"{args.check}: {errors} errors, {len(findings) - errors} warnings")
-    return 1 if errors else 0
+    say(f"{args.check}: {tally(findings)}")
+    return 1 if any(finding.severity == "error" for finding in findings) else 0
 
 
 def _convert(args: argparse.Namespace) -> int:
@@ -95,8 +96,6 @@ def _convert(args: argparse.Namespace) -> int:
     from nnunetv2_mstkd.datasets.conversion.summary import next_command, summary_lines
     from nnunetv2_mstkd.datasets.conversion.target_folder import require_target
 
-    if args.source is None or args.out is None:
-        args.usage_error("name SOURCE and OUT, or a dataset by --check")
     root = LinkRoot.of(args.source, args.root_variable)
     out = LinkRoot.of(args.out).folder
     options = _options(args)
@@ -145,15 +144,13 @@ def _described(args: argparse.Namespace) -> "Layout | None":
     return read_description(Path(args.layout)) if is_file else None
 
 
-def _options(args: argparse.Namespace) -> "ConversionOptions":
-    from nnunetv2_mstkd.datasets.conversion.options import ConversionOptions
-
+def _options(args: argparse.Namespace) -> ConversionOptions:
     return ConversionOptions(
-        preset=args.preset,
+        preset=args.preset or PRESET,
         storage="copy" if args.copy else "symlink" if args.symlink else "link",
         splits=args.splits,
         partition=args.partition,
-        folds=args.folds,
+        folds=args.folds or FOLDS,
         skip_faulty=args.skip_faulty,
         workers=args.workers,
     )
@@ -164,4 +161,4 @@ def _show(doing: str, done: int, total: int) -> None:
     if sys.stdout.isatty():
         print(f"\r{done} of {total} cases {doing}", end="" if done < total else "\n", flush=True)
     elif done == total:
-        print(f"{total} cases {doing}", flush=True)
+        print(f"{counted(total, 'case')} {doing}", flush=True)

@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from nnunetv2_mstkd.datasets.back.convert_back import Written
+    from nnunetv2_mstkd.datasets.back.way_back import WayBack
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -15,7 +18,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("predictions", type=Path, help="output folder of mstkd predict or nnUNetv2_predict")
     parser.add_argument("out", type=Path, help="folder to write into")
     parser.add_argument(
-        "--layout", metavar="NAME", help="whose labels are wanted (default: what mstkd convert noted in dataset.json)"
+        "--layout",
+        metavar="NAME",
+        help="whose labels are wanted: a known layout, or a JSON file that describes one (default: what mstkd convert "
+        "noted in dataset.json)",
     )
     parser.add_argument(
         "--dataset-json", type=Path, metavar="FILE", help="of the model (default: that in the folder of predictions)"
@@ -40,24 +46,42 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _convert(args: argparse.Namespace) -> int:
-    from nnunetv2_mstkd.datasets.audit.raw_dataset import read_json_object
-    from nnunetv2_mstkd.datasets.back.bids import bids_files, bids_targets, require_free, write_texts
+    from nnunetv2_mstkd.datasets.back.bids import bids_targets
     from nnunetv2_mstkd.datasets.back.convert_back import convert_back, require_apart, targets_in
     from nnunetv2_mstkd.datasets.back.prediction import find_predictions
+    from nnunetv2_mstkd.datasets.back.text_file import require_free, write_texts
     from nnunetv2_mstkd.datasets.back.way_back import way_back
+    from nnunetv2_mstkd.datasets.conversion.counted import counted
+    from nnunetv2_mstkd.datasets.json_object import read_json_object
 
     require_apart(args.predictions, args.out)
     dataset_json = read_json_object(args.dataset_json or args.predictions / "dataset.json")
     predictions = find_predictions(args.predictions, dataset_json)
     way = way_back(dataset_json, args.layout, keep_labels=args.bids)
     targets = bids_targets(args.out, predictions) if args.bids else targets_in(args.out, predictions, way)
-    texts = bids_files(args.out, predictions, way, args.sources) if args.bids else {}
+    texts = _texts(args, predictions, targets, way) if args.bids else {}
     require_free(texts)
     changes = ", ".join(f"{value} becomes {native}" for value, native in way.changes.items())
-    print(f"{len(predictions)} cases; labels: {way.title} ({changes or 'no value changes'})", flush=True)
+    print(f"{counted(len(predictions), 'case')}; labels: {way.title} ({changes or 'no value changes'})", flush=True)
     convert_back(predictions, targets, way, _show)
     write_texts(texts)
     return 0
+
+
+def _texts(
+    args: argparse.Namespace, predictions: "Mapping[str, Path]", targets: "Mapping[str, Path]", way: "WayBack"
+) -> "dict[Path, str]":
+    """Return the files beside the label maps of BIDS, and say what they cannot tell."""
+    from nnunetv2_mstkd.datasets.back.bids import bids_files, bids_notes
+    from nnunetv2_mstkd.datasets.back.record import read_records
+    from nnunetv2_mstkd.datasets.back.source_images import SourceImages
+
+    records = read_records(predictions)
+    sources = None if args.sources is None else SourceImages.of(args.sources, args.out)
+    texts = bids_files(args.out, targets, records, way, sources)
+    for note in bids_notes(records, sources):
+        print(f"Note: {note}", flush=True)
+    return texts
 
 
 def _show(written: "Written") -> None:

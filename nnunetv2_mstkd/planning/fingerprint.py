@@ -1,7 +1,7 @@
 """nnU-Net's fingerprint of a dataset whose cases may lack modalities (L3)."""
 
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -9,21 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from batchgenerators.utilities.file_and_folder_operations import load_json, save_json
 from nnunetv2.experiment_planning.dataset_fingerprint.fingerprint_extractor import DatasetFingerprintExtractor
 from nnunetv2.imageio.reader_writer_registry import determine_reader_writer_from_dataset_json
 from nnunetv2.paths import nnUNet_preprocessed
-from numpy.typing import NDArray
 from tqdm import tqdm  # type: ignore[import-untyped]  # its stubs are a package of their own
 
 from nnunetv2_mstkd.cases.availability import AVAILABILITY_FILE, Availability, read_availability, write_availability
 from nnunetv2_mstkd.errors import CaseError, MSTKDError
 from nnunetv2_mstkd.modalities import Modalities, ModalitySubset
+from nnunetv2_mstkd.planning.combined_fingerprint import Analysis, combined
 from nnunetv2_mstkd.planning.present_channels import PresentChannelsReader
 from nnunetv2_mstkd.whole_file import whole_file
 
 FINGERPRINT_FILE = "dataset_fingerprint.json"
+MAX_TOLD = 10  # cases in a message
 
 
 @dataclass(frozen=True)
@@ -37,25 +37,6 @@ class _Task:
     num_samples: int
     modalities: Modalities
     claimed: ModalitySubset | None
-
-
-@dataclass(frozen=True)
-class _Analysis:
-    """What nnU-Net finds in a case.
-
-    Args:
-        present: what the case has.
-        shape: after the crop.
-        spacing: in nnU-Net's axis order.
-        intensities: of sampled foreground voxels, for each present channel.
-        relative_size: of the crop.
-    """
-
-    present: ModalitySubset
-    shape: tuple[int, ...]
-    spacing: Sequence[float]
-    intensities: Sequence[NDArray]
-    relative_size: float
 
 
 class MSTKDFingerprintExtractor(DatasetFingerprintExtractor):
@@ -84,7 +65,7 @@ class MSTKDFingerprintExtractor(DatasetFingerprintExtractor):
             return load_json(str(file))
         modalities = Modalities.from_dataset_json(self.dataset_json)
         analyses = dict(zip(self.dataset, self._analyse(modalities), strict=True))
-        fingerprint = _combined(list(analyses.values()), modalities)
+        fingerprint = combined(list(analyses.values()), modalities)
         folder.mkdir(parents=True, exist_ok=True)
         present = {case: analysis.present for case, analysis in analyses.items()}
         write_availability(folder / AVAILABILITY_FILE, Availability(modalities, present))
@@ -92,15 +73,14 @@ class MSTKDFingerprintExtractor(DatasetFingerprintExtractor):
             save_json(fingerprint, str(temporary))
         return fingerprint
 
-    def _analyse(self, modalities: Modalities) -> list[_Analysis]:
+    def _analyse(self, modalities: Modalities) -> list[Analysis]:
         tasks = list(self._tasks(modalities))
         shown: dict[str, Any] = {"total": len(tasks), "disable": not getattr(self, "show_progress_bar", True)}
         with _mapping(min(self.num_processes, len(tasks))) as map_:
             return list(tqdm(map_(analyse_case, tasks), desc="Extracting dataset fingerprint", **shown))
 
     def _tasks(self, modalities: Modalities) -> Iterator[_Task]:
-        table = Path(self.input_folder) / AVAILABILITY_FILE
-        claimed = read_availability(table, modalities).present if table.is_file() else {}
+        claimed = self._claimed(modalities)
         first = next(iter(self.dataset.values()))["images"][0]
         reader = determine_reader_writer_from_dataset_json(self.dataset_json, first)
         num_samples = int(self.num_foreground_voxels_for_intensitystats // len(self.dataset))  # as nnU-Net has it
@@ -108,8 +88,22 @@ class MSTKDFingerprintExtractor(DatasetFingerprintExtractor):
             images, label = files["images"], files["label"]
             yield _Task(case, images, label, reader, num_samples, modalities, claimed.get(case))
 
+    def _claimed(self, modalities: Modalities) -> Mapping[str, ModalitySubset]:
+        """Return what the table of the raw dataset says of each case; nothing without a table."""
+        table = Path(self.input_folder) / AVAILABILITY_FILE
+        if not table.is_file():
+            return {}
+        claimed = read_availability(table, modalities).present
+        if unknown := sorted(set(claimed) - set(self.dataset)):
+            more = ", ..." if len(unknown) > MAX_TOLD else ""
+            print(
+                f"{table} lists {len(unknown)} cases that the dataset does not have ({', '.join(unknown[:MAX_TOLD])}"
+                f"{more}): are their names right? What they are said to have is not used"
+            )
+        return claimed
 
-def analyse_case(task: _Task) -> _Analysis:
+
+def analyse_case(task: _Task) -> Analysis:
     """Have nnU-Net analyse the present channels of a case; runs in a worker.
 
     Raises:
@@ -126,7 +120,7 @@ def analyse_case(task: _Task) -> _Analysis:
         told = str(error) if isinstance(error, MSTKDError) else f"{type(error).__name__}: {error}"
         raise CaseError(f"{task.case}: {told}") from error
     assert reader.present is not None  # it is set when the images are read
-    return _Analysis(reader.present, shape, spacing, intensities, relative_size)
+    return Analysis(reader.present, shape, spacing, intensities, relative_size)
 
 
 @contextmanager
@@ -148,46 +142,3 @@ def _mapping(num_processes: int) -> Iterator[Callable[..., Iterator[Any]]]:
             f"One of {num_processes} processes that read the cases was killed, as a rule because memory ran out. Take "
             f"fewer: -npfp 1 (nnUNetv2_extract_fingerprint: -np 1)"
         ) from error
-
-
-def _combined(analyses: Sequence[_Analysis], modalities: Modalities) -> dict[str, Any]:
-    """Return the fingerprint of all cases.
-
-    Raises:
-        CaseError: if no case has a modality, or none of these has foreground.
-    """
-    pooled = [_pooled(analyses, channel, name) for channel, name in enumerate(modalities)]
-    dtype = np.result_type(*pooled)  # nnU-Net puts them into one array; a mean depends on its precision
-    return {
-        "spacings": [analysis.spacing for analysis in analyses],
-        "shapes_after_crop": [analysis.shape for analysis in analyses],
-        "foreground_intensity_properties_per_channel": {
-            channel: _statistics(values.astype(dtype, copy=False)) for channel, values in enumerate(pooled)
-        },
-        "median_relative_size_after_cropping": np.median([analysis.relative_size for analysis in analyses], 0),
-    }
-
-
-def _pooled(analyses: Sequence[_Analysis], channel: int, name: str) -> NDArray[np.floating]:
-    """Return the sampled intensities of a channel, of all cases that have it."""
-    having = [analysis for analysis in analyses if analysis.present.present[channel]]
-    if not having:
-        raise CaseError(f"No training case has {name}: take it out of dataset.json, and its volumes out of the images")
-    values = np.concatenate([analysis.intensities[analysis.present.channels.index(channel)] for analysis in having])
-    if not len(values):
-        raise CaseError(f"No training case that has {name} has foreground in its label map")
-    return values
-
-
-def _statistics(values: NDArray[np.floating]) -> dict[str, float]:
-    """Return nnU-Net's statistics of a channel."""
-    low, median, high = np.percentile(values, np.array((0.5, 50.0, 99.5)))
-    return {
-        "mean": float(np.mean(values)),
-        "median": float(median),
-        "std": float(np.std(values)),
-        "min": float(np.min(values)),
-        "max": float(np.max(values)),
-        "percentile_99_5": float(high),
-        "percentile_00_5": float(low),
-    }

@@ -58,6 +58,24 @@ def convert(nnunet_folders, tmp_path, threads_for_processes, monkeypatch):
     return run
 
 
+@pytest.mark.parametrize("is_set", [True, False])
+def test_files_below_a_folder_that_is_called_like_a_variable_are_found(nnunet_folders, tmp_path, monkeypatch, is_set):
+    from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
+
+    folder = tmp_path / "a$b"
+    cases = write_source(folder, "brats2023", num_patients=2)
+    monkeypatch.setenv("BRATS", str(folder))
+    raw = nnunet_folders.nnUNet_raw / "Dataset947_Converted"
+    assert main(["convert", str(folder), str(raw), "--root-variable", "BRATS", "--workers", "1"]) == 0
+    monkeypatch.delenv("b", raising=False)
+    if is_set:
+        monkeypatch.setenv("b", "elsewhere")
+    found = get_filenames_of_train_images_and_targets(str(raw))
+    for case in cases:
+        assert found[case.name]["images"] == [str(case.images[name]) for name in ("T1", "T1ce", "T2", "FLAIR")]
+        assert found[case.name]["label"] == str(case.label)
+
+
 def voxels(file) -> np.ndarray:
     return SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(file)))
 

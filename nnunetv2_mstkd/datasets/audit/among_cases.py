@@ -8,8 +8,8 @@ from typing import Any
 from nnunetv2_mstkd.cases.availability import AVAILABILITY_FILE, read_availability
 from nnunetv2_mstkd.datasets.audit.case_facts import CaseFacts
 from nnunetv2_mstkd.datasets.audit.finding import Finding, some_of
-from nnunetv2_mstkd.datasets.audit.label_declaration import declared_values
-from nnunetv2_mstkd.datasets.audit.splits import read_folds
+from nnunetv2_mstkd.datasets.conversion.grouped_folds import Splits
+from nnunetv2_mstkd.datasets.declared_labels import declared_values
 from nnunetv2_mstkd.errors import CaseError
 from nnunetv2_mstkd.modalities import Modalities
 
@@ -37,7 +37,9 @@ def check_values(facts: Sequence[CaseFacts], dataset_json: Mapping[str, Any]) ->
         yield Finding("warning", "labels", f"{len(empty)} label maps are empty ({some_of(empty)}): is that meant?")
 
 
-def check_copies(facts: Sequence[CaseFacts], modalities: Modalities, splits: Sequence[Path]) -> Iterator[Finding]:
+def check_copies(
+    facts: Sequence[CaseFacts], modalities: Modalities, splits: Mapping[Path, Splits | str]
+) -> Iterator[Finding]:
     """Yield which cases hold the same images: the voxels count, however the files are compressed."""
     holders: dict[str, list[tuple[str, int]]] = defaultdict(list)
     for case in facts:
@@ -54,10 +56,9 @@ def check_copies(facts: Sequence[CaseFacts], modalities: Modalities, splits: Seq
         yield Finding("error", other, f"{told}{_torn(first, other, splits)}: one patient twice? Remove or replace one")
 
 
-def _torn(first: str, other: str, splits: Sequence[Path]) -> str:
+def _torn(first: str, other: str, splits: Mapping[Path, Splits | str]) -> str:
     """Return in which folds one of two cases is trained on and the other validated with."""
-    for file in splits:
-        folds = read_folds(file)
+    for file, folds in splits.items():
         torn = [
             str(number)
             for number, fold in enumerate(folds if isinstance(folds, list) else ())
@@ -71,7 +72,7 @@ def _torn(first: str, other: str, splits: Sequence[Path]) -> str:
 
 def check_availability(facts: Sequence[CaseFacts], modalities: Modalities, folder: Path) -> Iterator[Finding]:
     """Yield which channels are empty, and where the table of what each case has says something else."""
-    lacking = {name: [case.name for case in facts if c not in case.present] for c, name in enumerate(modalities)}
+    lacking = {name: [case.name for case in facts if c in case.empty] for c, name in enumerate(modalities)}
     lacking = {name: cases for name, cases in lacking.items() if cases}
     file = folder / AVAILABILITY_FILE
     if not file.is_file():
@@ -88,7 +89,8 @@ def check_availability(facts: Sequence[CaseFacts], modalities: Modalities, folde
     if missing := sorted({case.name for case in facts} - set(table.present)):
         yield Finding("error", AVAILABILITY_FILE, f"{len(missing)} cases are not in it ({some_of(missing)})")
     for case in facts:
-        if case.name in table.present and case.present != table.present[case.name].channels:
+        subset = table.present.get(case.name)
+        if subset and (set(subset.channels) & set(case.empty) or set(case.present) - set(subset.channels)):
             there = "+".join(modalities.names[channel] for channel in case.present) or "nothing"
-            told = f"{AVAILABILITY_FILE} says {table.present[case.name]}, but its images hold {there}"
-            yield Finding("error", case.name, f"{told}: correct the table, or restore the images")
+            message = f"{AVAILABILITY_FILE} says {subset}, but its images hold {there}"
+            yield Finding("error", case.name, f"{message}: correct the table, or restore the images")

@@ -16,10 +16,10 @@ from nnunetv2_mstkd.datasets.audit.contrast import Features
 MIN_CASES = 3  # below, chance says as much
 MIN_GAIN = 0.5  # in orders that hold fully, of the mean over cases
 MIN_SHARE = 2 / 3  # of the cases in which another way is better than the declared one
-MIN_CASE_GAIN = 3.0  # for a single case to stand out from the others, likewise in orders that hold fully
 _EQUAL = 0.35  # ways this close to the best are as good: the one that changes least is taken
 
 Roles = Mapping[int, str]
+Moves = tuple[tuple[int, tuple[str, ...]], ...]  # thing, and the roles that fit it
 
 
 @dataclass(frozen=True)
@@ -81,24 +81,43 @@ def better_assignment(
     return Verdict(ways[best], fitting, int(better.sum()), len(told))
 
 
-def odd_cases(
+def uncompared(
     cases: Sequence[Mapping[int, Features]], declared: Roles, orders: Sequence[Order]
-) -> dict[int, dict[int, tuple[str, ...]]]:
-    """Return number of a case -> thing -> roles that it has there, for cases that are very clearly otherwise.
+) -> dict[tuple[int, int], int]:
+    """Return pair of things -> cases that compare them by an order, for the pairs that too few cases do.
+
+    Args:
+        cases: thing -> its features.
+        declared: thing -> role, each role once.
+        orders: between the roles.
+    """
+    counts = {}
+    for pair in itertools.combinations(declared, 2):
+        features = [order.feature for order in orders if {order.more, order.less} == {declared[t] for t in pair}]
+        counts[pair] = sum(any(all(f in case.get(t, {}) for t in pair) for f in features) for case in cases)
+    return {pair: count for pair, count in counts.items() if count < MIN_CASES}
+
+
+def odd_cases(
+    cases: Sequence[Mapping[int, Features]], declared: Roles, orders: Sequence[Order], min_gain: float
+) -> dict[Moves, list[int]]:
+    """Return the things that play another role, with the roles that fit -> numbers of the cases that are so.
 
     Args:
         cases: thing -> its features.
         declared: thing -> role, as it is in most cases.
         orders: between the roles.
+        min_gain: for a single case to stand out from the others, in orders that hold fully.
     """
     ways, scores = _scored(cases, declared, orders)
-    found = {}
+    found: dict[Moves, list[int]] = {}
     for number, score in enumerate(scores):
-        if score.max() - score[0] >= MIN_CASE_GAIN:
+        if score.max() - score[0] >= min_gain:
             equal = _equal(score)
             best = min(equal, key=lambda i: (_changes(ways[i], declared), -score[i]))
             moved = [thing for thing, role in declared.items() if ways[best][thing] != role]
-            found[number] = {t: tuple(sorted({ways[i][t] for i in equal})) for t in moved}
+            moves = tuple((thing, tuple(sorted({ways[i][thing] for i in equal}))) for thing in moved)
+            found.setdefault(moves, []).append(number)
     return found
 
 

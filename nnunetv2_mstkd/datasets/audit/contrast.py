@@ -1,6 +1,6 @@
 """Numbers of a case that tell sequences and labels apart, whatever the scale of its intensities (L1')."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -26,10 +26,12 @@ class Contrast:
             interquartile ranges; only with several labels.
         labels: value -> its features. "outside": share of its surface to other values that faces the background.
             "<channel>": its median, on the scale of "uptake".
+        untold: why nothing is kept, in words; "" if something is.
     """
 
     channels: Mapping[int, Features] = field(default_factory=dict)
     labels: Mapping[int, Features] = field(default_factory=dict)
+    untold: str = ""
 
 
 def contrast_of(images: Mapping[int, NDArray[np.float32]], seg: NDArray[np.integer]) -> Contrast:
@@ -42,8 +44,8 @@ def contrast_of(images: Mapping[int, NDArray[np.float32]], seg: NDArray[np.integ
     brain = np.all([image != 0 for image in images.values()], axis=0)
     normal = brain & ~binary_dilation(seg > 0, iterations=_MARGIN)
     values = [int(v) for v in np.unique(seg) if v and np.count_nonzero(seg == v) >= MIN_VOXELS]
-    if brain.mean() > MAX_BRAIN or np.count_nonzero(normal) < MIN_NORMAL or not values:
-        return Contrast()
+    if untold := _untold(brain, normal, values):
+        return Contrast(untold=untold)
     outside = {value: _outside_share(seg, value) for value in values}
     outermost = max(values, key=lambda value: outside[value])
     labels: dict[int, dict[str, float]] = {value: {"outside": outside[value]} for value in values}
@@ -62,6 +64,17 @@ def contrast_of(images: Mapping[int, NDArray[np.float32]], seg: NDArray[np.integ
             features["uptake"] = max(labels[value][str(channel)] for value in values)
         channels[channel] = features
     return Contrast(channels, labels)
+
+
+def _untold(brain: NDArray[np.bool_], normal: NDArray[np.bool_], values: Sequence[int]) -> str:
+    """Return why a case cannot be measured; "" if it can."""
+    if not values:
+        return f"no label of {MIN_VOXELS} voxels"
+    if brain.mean() > MAX_BRAIN:
+        return "the surroundings of the brain are not zero"
+    if np.count_nonzero(normal) < MIN_NORMAL:
+        return f"fewer than {MIN_NORMAL} voxels of brain outside of the labels"
+    return ""
 
 
 def _outside_share(seg: NDArray[np.integer], value: int) -> float:

@@ -1,28 +1,15 @@
 """Whether the labels and regions of dataset.json agree with themselves (L1')."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nnunetv2_mstkd.datasets.audit.finding import Finding
+from nnunetv2_mstkd.datasets.declared_labels import class_order, declared_values, has_regions, repainted
+from nnunetv2_mstkd.errors import ConversionError
 from nnunetv2_mstkd.regions import Region, ignore_label, regions_of
 
 _LARGER_FIRST = (("WT", "TC"), ("TC", "ET"), ("WT", "ET"))
-
-
-def has_regions(dataset_json: Mapping[str, Any]) -> bool:
-    """Return whether nnU-Net trains on regions: any entry of `labels` has several numbers."""
-    return any(isinstance(value, list | tuple) and len(value) > 1 for value in dataset_json["labels"].values())
-
-
-def declared_values(dataset_json: Mapping[str, Any]) -> tuple[int, ...]:
-    """Return all values that label maps may have, ascending: background and the ignore label are among them.
-
-    Raises:
-        EvaluationError: if `labels` is damaged.
-    """
-    ignored = ignore_label(dataset_json)
-    values = {0, *(value for region in regions_of(dataset_json) for value in region.labels)}
-    return tuple(sorted(values if ignored is None else values | {ignored}))
 
 
 def check_declaration(dataset_json: Mapping[str, Any]) -> list[Finding]:
@@ -31,7 +18,7 @@ def check_declaration(dataset_json: Mapping[str, Any]) -> list[Finding]:
     Raises:
         EvaluationError: if `labels` is damaged.
     """
-    found = [*_numbering(dataset_json), *_contradictions(regions_of(dataset_json))]
+    found = [*_numbering(dataset_json), *_doubled(dataset_json), *_contradictions(regions_of(dataset_json))]
     if has_regions(dataset_json):
         found += _painting(dataset_json)
     return found
@@ -48,6 +35,20 @@ def _numbering(dataset_json: Mapping[str, Any]) -> Iterator[Finding]:
     ignored = ignore_label(dataset_json)
     if ignored is not None and ignored != values[-1]:
         yield Finding("error", "labels", f"'ignore' must be the highest value, {values[-1]}; it is {ignored}")
+
+
+def _doubled(dataset_json: Mapping[str, Any]) -> Iterator[Finding]:
+    """Yield which names share their values, and which hold the background."""
+    names: dict[frozenset[int], list[str]] = defaultdict(list)
+    for region in regions_of(dataset_json):
+        names[frozenset(region.labels)].append(region.name)
+        if 0 in region.labels:
+            told = "which is the background: take it out"
+            yield Finding("error", "labels", f"{region.name} is {list(region.labels)}, and holds 0, {told}")
+    for values, same in names.items():
+        if len(same) > 1:
+            told = "to be learnt apart each needs values of its own"
+            yield Finding("error", "labels", f"{' and '.join(same)} are both {_listed(sorted(values))}; {told}")
 
 
 def _contradictions(regions: tuple[Region, ...]) -> Iterator[Finding]:
@@ -72,45 +73,18 @@ def _contradictions(regions: tuple[Region, ...]) -> Iterator[Finding]:
 
 def _painting(dataset_json: Mapping[str, Any]) -> Iterator[Finding]:
     """Yield where predictions would not have the values of the labels that the regions are made of."""
-    regions, order = regions_of(dataset_json), dataset_json.get("regions_class_order")
-    if not isinstance(order, list | tuple) or len(order) != len(regions):
-        count = f"{len(regions)} regions ({', '.join(region.name for region in regions)})"
-        told = "give one value per region, in this order: what the region paints that no later region paints over"
-        yield Finding("error", "regions_class_order", f"is {order!r}, but there are {count}; {told}")
+    try:
+        order, wrong = class_order(dataset_json), repainted(dataset_json)
+    except ConversionError as error:
+        yield Finding("error", "regions_class_order", str(error))
         return
-    wrong = repainted(dataset_json)
     if wrong:
         told = ", ".join(f"{value} comes back as {painted}" for value, painted in wrong.items())
-        names = ", ".join(region.name for region in regions)
+        names = ", ".join(region.name for region in regions_of(dataset_json))
         message = (
             f"{list(order)} does not give the labels back: {told}. Each of {names} paints its value, in this order"
         )
         yield Finding("error", "regions_class_order", message)
-
-
-def repainted(dataset_json: Mapping[str, Any]) -> dict[int, Any]:
-    """Return value -> what a prediction has in its place, where `regions_class_order` makes another label of it.
-
-    Values that lie in the same regions cannot be told apart by a model: each of them may stand for the others.
-
-    Raises:
-        EvaluationError: if `labels` is damaged.
-    """
-    order, regions = dataset_json.get("regions_class_order"), regions_of(dataset_json)
-    if not isinstance(order, list | tuple) or len(order) != len(regions):
-        return {}
-    values = sorted({value for region in regions for value in region.labels})
-    painted = {value: _painted(value, regions, order) for value in values}
-    members = {value: frozenset(r.name for r in regions if value in r.labels) for value in values}
-    return {value: new for value, new in painted.items() if members.get(new) != members[value]}
-
-
-def _painted(value: int, regions: tuple[Region, ...], order: Any) -> Any:
-    """Return what a voxel of this value becomes when all regions are predicted without error."""
-    painted: Any = 0
-    for region, paint in zip(regions, order, strict=True):
-        painted = paint if value in region.labels else painted
-    return painted
 
 
 def _listed(values: Any) -> str:

@@ -1,16 +1,17 @@
 """A raw nnU-Net dataset as it lies on disk: which files each training case has (L1')."""
 
-import json
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nnunetv2_mstkd.datasets.audit.finding import Finding, some_of
-from nnunetv2_mstkd.errors import ConversionError
 from nnunetv2_mstkd.modalities import Modalities
+
+_VARIABLE = re.compile(r"\$(?:\w+|\{[^}]*\})", re.ASCII)  # as os.path.expandvars has it
 
 
 @dataclass(frozen=True)
@@ -21,28 +22,13 @@ class RawCase:
         name: of the case.
         images: channel -> file; whether the file exists is not known yet.
         label: file of the reference.
+        unset: variables in these names that are not set: the case cannot be read.
     """
 
     name: str
     images: Mapping[int, Path]
     label: Path
-
-
-def read_json_object(file: Path) -> dict[str, Any]:
-    """Read a JSON file that holds an object, as dataset.json.
-
-    Raises:
-        ConversionError: if it is missing, or holds something else.
-    """
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConversionError(f"{file} cannot be read ({error.strerror}): is this the right folder?") from error
-    except ValueError as error:
-        raise ConversionError(f"{file} is damaged: {error}") from error
-    if not isinstance(content, dict):
-        raise ConversionError(f"{file} must hold a JSON object, but it holds a {type(content).__name__}")
-    return content
+    unset: tuple[str, ...] = ()
 
 
 def find_cases(folder: Path, dataset_json: Mapping[str, Any], modalities: Modalities) -> list[RawCase | Finding]:
@@ -58,7 +44,7 @@ def find_cases(folder: Path, dataset_json: Mapping[str, Any], modalities: Modali
     else:
         found = list(_named(folder, str(dataset_json.get("file_ending", ".nii.gz"))))
     cases = [case for case in found if isinstance(case, RawCase)]
-    return [*found, *_miscounted(cases, dataset_json), *_misnumbered(cases, modalities)]
+    return [*found, *_unset(cases), *_miscounted(cases, dataset_json), *_misnumbered(cases, modalities)]
 
 
 def _listed(folder: Path, listing: Any) -> Iterator[RawCase | Finding]:
@@ -73,8 +59,22 @@ def _listed(folder: Path, listing: Any) -> Iterator[RawCase | Finding]:
             told = '{"images": ["..._0000.nii.gz", ...], "label": "..."}'
             yield Finding("error", name, f"its entry in 'dataset' of dataset.json must be {told}")
         else:
-            files = [folder / os.path.expandvars(image) for image in images]
-            yield RawCase(name, dict(enumerate(files)), folder / os.path.expandvars(label))
+            files = {told: folder / os.path.expandvars(told) for told in (*images, label)}
+            unset = _unset_variables([told for told, file in files.items() if "$" in told and not file.exists()])
+            yield RawCase(name, dict(enumerate(files[image] for image in images)), files[label], unset)
+
+
+def _unset_variables(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the variables, as "$BRATS", that os.path.expandvars leaves in names because they are not set."""
+    found = dict.fromkeys(match for name in names for match in _VARIABLE.findall(name))
+    return tuple(variable for variable in found if os.path.expandvars(variable) == variable)
+
+
+def _unset(cases: Sequence[RawCase]) -> Iterator[Finding]:
+    """Yield which variables are not set, each once."""
+    for variable, count in Counter(variable for case in cases for variable in case.unset).items():
+        told = f"names files of {count} cases by {variable}, which is not set: export it, as for the training"
+        yield Finding("error", "dataset.json", told)
 
 
 def _named(folder: Path, ending: str) -> Iterator[RawCase | Finding]:
@@ -101,24 +101,30 @@ def _image_name(ending: str) -> re.Pattern[str]:
 
 def _misnamed(names: Sequence[str], ending: str) -> Iterator[Finding]:
     """Yield which files of imagesTr nnU-Net takes for something else, or does not take."""
-    hidden = [name for name in names if name.startswith(".") and name.endswith(ending)]
-    strange = [name for name in names if not name.startswith(".") and not _image_name(ending).fullmatch(name)]
+    taken = [name for name in names if name.endswith(ending)]
+    hidden = [name for name in taken if name.startswith(".")]
+    strange = [name for name in taken if not name.startswith(".") and not _image_name(ending).fullmatch(name)]
+    passed_over = [name for name in names if not name.startswith(".") and not name.endswith(ending)]
     if hidden:
         told = "nnU-Net takes them for images: remove them"
         yield Finding("error", "imagesTr", f"{len(hidden)} files are hidden ({some_of(hidden)}); {told}")
     if strange:
         told = f"nnU-Net needs <case>_0000{ending}: rename or remove them"
         yield Finding("error", "imagesTr", f"{len(strange)} files have another name ({some_of(strange)}); {told}")
+    if passed_over:
+        told = f"nnU-Net passes over what does not end in {ending}"
+        yield Finding("note", "imagesTr", f"{told}: {len(passed_over)} files ({some_of(passed_over)})")
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.iterdir() if file.is_file()) if folder.is_dir() else []
+    """Return files and links, also such as lead nowhere: what is wrong with those is told where they are read."""
+    return sorted(file for file in folder.iterdir() if not file.is_dir()) if folder.is_dir() else []
 
 
 def _miscounted(cases: list[RawCase], dataset_json: Mapping[str, Any]) -> Iterator[Finding]:
-    told = dataset_json.get("numTraining")
+    told = dataset_json.get("numTraining", len(cases))
     if told != len(cases):
-        yield Finding("error", "dataset.json", f"numTraining is {told}, but there are {len(cases)} training cases")
+        yield Finding("error", "dataset.json", f"numTraining is {told!r}, but there are {len(cases)} training cases")
 
 
 def _misnumbered(cases: list[RawCase], modalities: Modalities) -> Iterator[Finding]:

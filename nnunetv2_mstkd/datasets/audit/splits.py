@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from nnunetv2_mstkd.datasets.audit.finding import Finding, some_of
+from nnunetv2_mstkd.datasets.conversion.given_splits import read_splits
+from nnunetv2_mstkd.datasets.conversion.grouped_folds import Splits
+from nnunetv2_mstkd.errors import ConversionError
 
 SPLITS_FILE = "splits_final.json"
 _GROUP = (
@@ -25,15 +28,15 @@ def splits_files(folder: Path, given: Path | None) -> list[Path]:
     return [place / SPLITS_FILE for place in places if (place / SPLITS_FILE).is_file()]
 
 
-def check_splits(files: Sequence[Path], patients: Mapping[str, str]) -> list[Finding]:
+def check_splits(splits: Mapping[Path, Splits | str], patients: Mapping[str, str]) -> list[Finding]:
     """Return what is wrong with splits, or with their absence.
 
     Args:
-        files: to check.
+        splits: file -> its folds, or why it has none, of `read_folds`.
         patients: case -> patient, of all cases.
     """
-    if files:
-        return [finding for file in files for finding in _check_file(file, patients)]
+    if splits:
+        return [finding for file, folds in splits.items() for finding in _check_file(file, folds, patients)]
     scans = Counter(patients.values())
     several = [f"{patient} ({count} scans)" for patient, count in scans.items() if count > 1]
     if not several:
@@ -42,10 +45,19 @@ def check_splits(files: Sequence[Path], patients: Mapping[str, str]) -> list[Fin
     return [Finding("warning", "splits", f"{told}: nnU-Net will split by case and tear them apart; {_GROUP}")]
 
 
-def read_folds(file: Path) -> list[dict[str, list[str]]] | str:
-    """Return the folds of a splits_final.json, or why it is none."""
+def read_folds(file: Path, patients: Mapping[str, str]) -> Splits | str:
+    """Return the folds of a splits_final.json, or of a CSV file as `mstkd convert` takes, or why there are none.
+
+    Args:
+        file: to read.
+        patients: case -> patient, of all cases.
+    """
     try:
+        if file.suffix.lower() == ".csv":
+            return read_splits(file, patients)[0]
         content = json.loads(file.read_text(encoding="utf-8"))
+    except ConversionError as error:
+        return str(error)
     except (OSError, ValueError) as error:
         return f"cannot be read: {error}"
     is_sound = isinstance(content, list) and content and all(_is_fold(fold) for fold in content)
@@ -58,8 +70,7 @@ def _is_fold(fold: Any) -> bool:
     return all(isinstance(s, list) and all(isinstance(name, str) for name in s) for s in (fold["train"], fold["val"]))
 
 
-def _check_file(file: Path, patients: Mapping[str, str]) -> Iterator[Finding]:
-    folds = read_folds(file)
+def _check_file(file: Path, folds: Splits | str, patients: Mapping[str, str]) -> Iterator[Finding]:
     if isinstance(folds, str):
         yield Finding("error", str(file), folds)
         return
@@ -70,8 +81,31 @@ def _check_file(file: Path, patients: Mapping[str, str]) -> Iterator[Finding]:
     if left := sorted(set(patients) - named):
         told = f"{len(left)} of {len(patients)} cases are in no fold ({some_of(left)}): they are never used"
         yield Finding("warning", str(file), told)
+    if len(folds) > 1:
+        yield from _check_validation(str(file), folds)
     for number, fold in enumerate(folds):
+        yield from _check_entries(f"{file}, fold {number}", fold)
         yield from _check_fold(f"{file}, fold {number}", fold, patients)
+
+
+def _check_validation(subject: str, folds: Sequence[Mapping[str, list[str]]]) -> Iterator[Finding]:
+    """Yield which cases a cross-validation would score otherwise than once."""
+    count = Counter(case for fold in folds for case in set(fold["val"]))
+    if several := sorted(case for case, folds_with in count.items() if folds_with > 1):
+        told = f"{len(several)} cases are validated in several folds ({some_of(several)})"
+        yield Finding("warning", subject, f"{told}: they count more than once in a cross-validation")
+    if never := sorted({case for fold in folds for case in fold["train"]} - set(count)):
+        told = f"{len(never)} cases are validated in no fold ({some_of(never)})"
+        yield Finding("warning", subject, f"{told}: they do not count in a cross-validation")
+
+
+def _check_entries(subject: str, fold: Mapping[str, list[str]]) -> Iterator[Finding]:
+    for side in ("train", "val"):
+        if not fold[side]:
+            yield Finding("error", subject, f"{side} is empty: name its cases, or leave the fold out")
+        if doubled := sorted(case for case, count in Counter(fold[side]).items() if count > 1):
+            told = f"{side} names {len(doubled)} cases more than once ({some_of(doubled)})"
+            yield Finding("error", subject, f"{told}: name each once")
 
 
 def _check_fold(subject: str, fold: Mapping[str, list[str]], patients: Mapping[str, str]) -> Iterator[Finding]:

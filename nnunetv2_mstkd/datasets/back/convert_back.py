@@ -1,13 +1,16 @@
 """Write predictions with a challenge's labels and file names (L1')."""
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nnunetv2_mstkd.datasets.back.prediction import converted, is_same
+from nnunetv2_mstkd.datasets.back.prediction import LabelMap, converted, is_same
 from nnunetv2_mstkd.datasets.back.way_back import WayBack
+from nnunetv2_mstkd.datasets.conversion.counted import counted
 from nnunetv2_mstkd.datasets.conversion.image_file import write_image
 from nnunetv2_mstkd.datasets.conversion.label_report import LabelError
+from nnunetv2_mstkd.datasets.conversion.output_error import output_errors
 from nnunetv2_mstkd.errors import ConversionError
 
 _SHOWN = 20
@@ -29,14 +32,15 @@ class Written:
 
 
 def require_apart(predictions: Path, out: Path) -> None:
-    """Refuse to write into the folder of the predictions, or where there is no folder.
+    """Refuse to write into the folder of the predictions, or where there can be no folder.
 
     Raises:
         ConversionError: if so.
     """
-    if out.exists() and not out.is_dir():
-        raise ConversionError(f"{out} is no folder: name another one to write")
-    if predictions.resolve() == out.resolve():
+    there = next((path for path in (out, *out.resolve().parents) if os.path.lexists(path)), out)
+    if not there.is_dir():
+        raise ConversionError(f"{there} is no folder: name another one to write")
+    if out.resolve() == predictions.resolve():
         raise ConversionError(f"{out} is the folder of the predictions: name another one to write")
 
 
@@ -51,7 +55,7 @@ def convert_back(
     way: WayBack,
     report: Callable[[Written], None] = lambda written: None,
 ) -> list[Written]:
-    """Convert label maps back; all are checked before the first is written, and one at a time is in memory.
+    """Convert label maps back; each is read once, and all are checked before the first is written.
 
     Args:
         predictions: case -> label map.
@@ -62,27 +66,33 @@ def convert_back(
     Raises:
         ConversionError: if any label map is damaged or has an unknown value, or a target is there with other content;
             the message lists them.
+        OutputError: if a label map cannot be written. What was finished stays.
     """
-    problems, done = [], set()
+    problems: list[str] = []
+    new: dict[str, LabelMap] = {}
     for case, file in predictions.items():
         try:
-            labels, geometry = converted(file, way)
+            label_map = converted(file, way)
         except LabelError as error:
             problems.append(f"{file} {error}")
             continue
-        if targets[case].exists():
-            if is_same(targets[case], labels, geometry):
-                done.add(case)
-            else:
-                problems.append(f"{targets[case]} is there with other content: remove it, or choose another folder")
+        if not targets[case].exists():
+            new[case] = label_map
+        elif not is_same(targets[case], label_map):
+            problems.append(f"{targets[case]} is there with other content: remove it, or choose another folder")
+    _require_none(problems)
+    results = []
+    for case in predictions:
+        if case in new:
+            with output_errors(targets[case]):
+                write_image(new[case].labels, new[case].geometry, targets[case])
+        results.append(Written(case, targets[case], case in new))
+        report(results[-1])
+    return results
+
+
+def _require_none(problems: Sequence[str]) -> None:
     if problems:
         more = [f"and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
         told = "\n  ".join([*problems[:_SHOWN], *more])
-        raise ConversionError(f"{len(problems)} problems, nothing is written:\n  {told}")
-    results = []
-    for case, file in predictions.items():
-        if case not in done:
-            write_image(*converted(file, way), targets[case])
-        results.append(Written(case, targets[case], case not in done))
-        report(results[-1])
-    return results
+        raise ConversionError(f"{counted(len(problems), 'problem')}, nothing is written:\n  {told}")

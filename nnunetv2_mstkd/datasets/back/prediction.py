@@ -1,7 +1,9 @@
 """The label maps that a model wrote, and what they become (L1')."""
 
 import os
+import zlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +11,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnunetv2_mstkd.cases.geometry import Geometry, differences
+from nnunetv2_mstkd.cases.raw_file import inspect_raw
+from nnunetv2_mstkd.cases.voxels import LABEL_MAX_VALUE
 from nnunetv2_mstkd.datasets.back.way_back import WayBack
-from nnunetv2_mstkd.datasets.conversion.image_file import read_image
-from nnunetv2_mstkd.datasets.conversion.label_report import LabelError, report_label
+from nnunetv2_mstkd.datasets.conversion.image_file import ImageFile, read_image
+from nnunetv2_mstkd.datasets.conversion.label_report import LabelError
 from nnunetv2_mstkd.errors import ConversionError
+
+_SHOWN = 8  # an image has thousands of values
+
+
+@dataclass(frozen=True)
+class LabelMap:
+    """A label map with the values that are written, compressed: all of a cohort fit into memory, and are read once.
+
+    Args:
+        packed: the labels, of 8 bits, (z, y, x).
+        geometry: their grid.
+    """
+
+    packed: bytes
+    geometry: Geometry
+
+    @classmethod
+    def of(cls, labels: NDArray[np.uint8], geometry: Geometry) -> "LabelMap":
+        """Return it for labels (z, y, x) on their grid."""
+        return cls(zlib.compress(labels.tobytes(), level=1), geometry)
+
+    @property
+    def labels(self) -> NDArray[np.uint8]:
+        """The labels, (z, y, x); not to be written to."""
+        return np.frombuffer(zlib.decompress(self.packed), np.uint8).reshape(self.geometry.shape)
 
 
 def find_predictions(folder: Path, dataset_json: Mapping[str, Any]) -> dict[str, Path]:
@@ -35,31 +64,50 @@ def find_predictions(folder: Path, dataset_json: Mapping[str, Any]) -> dict[str,
     return {name.removesuffix(ending): folder / name for name in names}
 
 
-def converted(file: Path, way: WayBack) -> tuple[NDArray[np.uint8], Geometry]:
-    """Return a label map with the values of the way back, (z, y, x), on its own grid.
+def converted(file: Path, way: WayBack) -> LabelMap:
+    """Return a label map with the values of the way back, on its own grid.
 
     Raises:
         LabelError: if the file is damaged, or has a value that the way back does not know.
     """
-    report = report_label(file)
-    unknown = [value for value in report.values if value not in way.values]
+    image = _read(file)
+    voxels = image.volumes[0]
+    unknown = [value for value in np.unique(voxels).tolist() if value not in way.values]
     if unknown:
         known = ", ".join(map(str, way.values))
-        shown = ", ".join(f"{value} ({way.lost[value]})" if value in way.lost else str(value) for value in unknown)
-        told = f"has the value {shown}, but the way back to {way.title} knows {known} only"
-        raise LabelError(f"{told}: give the layout that has it, or the dataset.json of its model")
-    table = np.zeros(256, np.uint8)
+        shown = [f"{value:g} ({way.lost[value]})" if value in way.lost else f"{value:g}" for value in unknown[:_SHOWN]]
+        more = [f"and {len(unknown) - _SHOWN} more"] if len(unknown) > _SHOWN else []
+        raise LabelError(
+            f"has the value{'s' if len(unknown) > 1 else ''} {', '.join([*shown, *more])}, but the way back to "
+            f"{way.title} knows {known} only: give the layout that has it, or the dataset.json of its model"
+        )
+    table = np.zeros(LABEL_MAX_VALUE + 1, np.uint8)
     for value, native in way.values.items():
         table[value] = native
-    image = read_image(file)
-    return table[image.volumes[0].astype(np.uint8)], image.geometry
+    return LabelMap.of(table[voxels.astype(np.uint8)], image.geometry)
 
 
-def is_same(file: Path, labels: NDArray[np.uint8], geometry: Geometry) -> bool:
+def _read(file: Path) -> ImageFile:
+    """Return a label map as it is; nothing is known of its values but that they are numbers."""
+    try:
+        raw = inspect_raw(file)
+        image = None if raw.damage else read_image(file)
+    except Exception as error:  # of whichever reader
+        raise LabelError(f"cannot be read: {type(error).__name__}: {error}") from error
+    if image is None:
+        raise LabelError(f"cannot be read: {raw.damage}")
+    if len(image.volumes) != 1:
+        raise LabelError(f"holds {len(image.volumes)} volumes, but one is needed")
+    if fault := raw.non_finite_of(0):  # the reader makes zeros of them
+        raise LabelError(fault)
+    return image
+
+
+def is_same(file: Path, label_map: LabelMap) -> bool:
     """Return whether a file holds just these labels on this grid already."""
     try:
         image = read_image(file)
     except (RuntimeError, ValueError):
         return False
-    same_grid = image.volumes.shape == (1, *labels.shape) and not differences(image.geometry, geometry)
-    return same_grid and image.volumes.dtype == np.uint8 and bool(np.array_equal(image.volumes[0], labels))
+    same_grid = len(image.volumes) == 1 and not differences(image.geometry, label_map.geometry)
+    return same_grid and image.volumes.dtype == np.uint8 and np.array_equal(image.volumes[0], label_map.labels)

@@ -44,7 +44,7 @@ class CasePlanner:
         target = PurePosixPath("imagesTr", f"{case.name}_{channel:04d}{self.ending}")
         source = case.images.get(channel)
         if source is None:
-            return self._absent(report, name, target)
+            return self._absent(report, channel, target)
         facts = report.files[source.file]
         action = self._action(source, facts.geometry, facts.dimension, report.geometry)
         return Entry(
@@ -58,21 +58,20 @@ class CasePlanner:
             None if action == "linked" else target,
         )
 
-    def _absent(self, report: CaseReport, name: str, target: PurePosixPath) -> Entry:
+    def _absent(self, report: CaseReport, channel: int, target: PurePosixPath) -> Entry:
         """One volume of zeros stands for all absent channels of a case, but where everything is copied."""
         # the reader of .nii takes both, if it is told by dataset.json rather than by the ending that all files have
         ending = ".nii.gz" if (self.ending, self.storage) == (".nii", "link") else self.ending
         case, zeros = report.case, PurePosixPath("absent", f"{report.case.name}{ending}")
-        note = next((warning for warning in report.warnings if warning.split(" ", 1)[0] == name), "")
         return Entry(
             case.name,
             case.patient,
-            name,
+            self.modalities.names[channel],
             "absent",
             report.geometry,
             target=zeros if self.storage == "link" else target,
             zeros=zeros if self.storage == "symlink" else None,
-            note=note,
+            note=report.emptied.get(channel, ""),
         )
 
     def _label(self, report: CaseReport) -> Iterator[Entry]:

@@ -43,6 +43,7 @@ class CaseReport:
         files: of the images that could be read.
         voxels: channel -> checksum of its voxels, for those that are present.
         label: what is in the label map; None if there is none, or it cannot be read.
+        emptied: channel that is empty, and so counts as absent -> in what way, for the record.
     """
 
     case: SourceCase
@@ -51,6 +52,7 @@ class CaseReport:
     files: Mapping[Path, FileFacts] = field(default_factory=dict)
     voxels: Mapping[int, str] = field(default_factory=dict)
     label: LabelReport | None = None
+    emptied: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def geometry(self) -> Geometry:
@@ -77,16 +79,20 @@ def report_case(case: SourceCase, modalities: Modalities) -> CaseReport:
         checksums.update({(file, i): hashlib.sha256(volume.tobytes()).hexdigest() for i, volume in enumerate(volumes)})
         return volumes, image.geometry
 
-    checked = check_case(Case(case.name, case.images), modalities, read)
+    whole = Case(case.name, case.images)
+    checked = check_case(whole, modalities, read)
     sources = checked.case.sources
     voxels = {channel: checksums.get((source.file, source.volume or 0)) for channel, source in sources.items()}
     problems = [problem.message for problem in checked.problems]
+    # check_case warns of each channel that it leaves out, in the order in which it reads them
+    left_out = [channel for channels in whole.by_file().values() for channel in channels if channel not in sources]
     report = CaseReport(
         replace(case, images=sources),
         tuple(problems),
         checked.warnings,
         facts,
         {channel: checksum for channel, checksum in voxels.items() if checksum is not None},
+        emptied=dict(zip(left_out, checked.warnings, strict=False)),
     )
     return report if case.label is None else _with_label(report, case.label)
 

@@ -1,21 +1,20 @@
 """Everything that can be wrong with a dataset, found before anything is written (L1')."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from nnunetv2_mstkd.cases.problem import Problem
 from nnunetv2_mstkd.datasets.conversion.case_report import CaseReport, report_case
+from nnunetv2_mstkd.datasets.conversion.counted import counted
 from nnunetv2_mstkd.datasets.conversion.each_case import Progress, each_case, silent
-from nnunetv2_mstkd.datasets.layouts.ambiguity import settle
+from nnunetv2_mstkd.datasets.conversion.label_choice import choose_label_set, told_labels
+from nnunetv2_mstkd.datasets.conversion.problem_list import problem_lines
 from nnunetv2_mstkd.datasets.layouts.label_set import LabelSet
 from nnunetv2_mstkd.datasets.layouts.source import SourceDataset
 from nnunetv2_mstkd.errors import ConversionError
 from nnunetv2_mstkd.modalities import Modalities
-
-RARE = 5  # a value that fewer than one case in so many has is too rare to tell what a whole dataset is
-MAX_SHOWN = 30  # problems in the message of an error
 
 
 @dataclass(frozen=True)
@@ -65,62 +64,26 @@ def check_dataset(
     """
     report = partial(report_case, modalities=source.modalities)
     reports = tuple(each_case(report, source.cases, workers, "checked", progress))
-    source = _settled(source, reports)
-    label_set = source.label_set or LabelSet({})
-    problems = [*source.problems, *_of_cases(source, reports), *_unknown_values(reports, label_set), *_copies(reports)]
-    faulty = {problem.case for problem in problems}
-    if problems and (not skip_faulty or "" in faulty):
-        raise ConversionError(_message(problems, may_skip="" not in faulty))
-    sound = tuple(report for report in reports if report.case.name not in faulty)
+    problems = [*source.problems, *_of_cases(source, reports), *_copies(reports)]
+    source, of_labels = choose_label_set(source, _without(reports, problems))
+    problems += [*of_labels, *_unknown_values(_without(reports, of_labels), source.label_set)]
+    is_of_whole = any(not problem.case for problem in problems)
+    if problems and (not skip_faulty or is_of_whole):
+        raise ConversionError(_message(problems, may_skip=not is_of_whole))
+    sound = _without(reports, problems)
     if not sound:
         raise ConversionError(_message(problems, may_skip=False) if problems else f"{source.folder} has no case")
-    warnings = (*_warnings(sound, source.modalities), *_never_seen(sound, label_set))
+    label_set = source.label_set or LabelSet({})
+    known = {"", *(report.case.name for report in sound)}
+    warnings = tuple(warning for warning in source.warnings if warning.case in known)
+    warnings += (*_warnings(sound, source.modalities), *_never_seen(sound, label_set))
     return CheckedDataset(source, label_set, sound, tuple(problems), warnings)
 
 
-def _settled(source: SourceDataset, reports: Sequence[CaseReport]) -> SourceDataset:
-    """Return the source with its label set known; where the values do not tell, say which cases have the rare ones."""
-    holders: dict[int, list[str]] = defaultdict(list)
-    for report in reports:
-        for value in report.label.values if report.label else ():
-            holders[value].append(report.case.name)
-    try:
-        settled = settle(source, holders)
-        _require_common(source, settled, holders, len(reports))
-        return settled
-    except ConversionError as error:
-        rare = [f"{value} occurs in {names[0]} only" for value, names in sorted(holders.items()) if len(names) == 1]
-        told = f". {', '.join(rare)}" if rare and len(reports) > 1 else ""
-        raise ConversionError(f"{error}{told}") from error
-
-
-def _require_common(
-    source: SourceDataset, settled: SourceDataset, holders: Mapping[int, Sequence[str]], count: int
-) -> None:
-    """Refuse to read a whole dataset by a value that few of its cases have, or none beside the value below it.
-
-    These may be odd cases, or labels of another year: the enhancing tumour is 3 in some datasets and 4 in others, so
-    that a 4 without a 3 may be one.
-
-    Raises:
-        ConversionError: naming value and cases.
-    """
-    for value, names in holders.items():
-        known = settled.label_set.values if settled.label_set else ()
-        below = max((number for number in known if number < value), default=0)
-        beside = set(names) & set(holders.get(below, ())) if below else set(names)
-        if source.label_set is not None or (beside and len(names) * RARE >= count):
-            continue
-        try:
-            without = settle(source, set(holders) - {value}).label_set
-        except ConversionError:
-            continue
-        if without != settled.label_set:
-            raise ConversionError(
-                f"The value {value} makes this {settled.title}, but only {len(names)} of {count} cases have it, "
-                f"{len(beside)} of them beside {below}: {', '.join(names)}. If these are right, say so with "
-                f"--layout {settled.layout}; else mend their labels"
-            )
+def _without(reports: Iterable[CaseReport], problems: Iterable[Problem]) -> tuple[CaseReport, ...]:
+    """Return the reports of the cases that none of the problems is about."""
+    faulty = {problem.case for problem in problems}
+    return tuple(report for report in reports if report.case.name not in faulty)
 
 
 def _of_cases(source: SourceDataset, reports: Sequence[CaseReport]) -> Iterator[Problem]:
@@ -131,20 +94,17 @@ def _of_cases(source: SourceDataset, reports: Sequence[CaseReport]) -> Iterator[
             yield Problem(report.case.name, "it has no label map")
 
 
-def _unknown_values(reports: Sequence[CaseReport], label_set: LabelSet) -> Iterator[Problem]:
-    for report in reports:
-        unknown = set(report.label.values) - set(label_set.values) if report.label else ()
+def _unknown_values(reports: Sequence[CaseReport], label_set: LabelSet | None) -> Iterator[Problem]:
+    """Yield the cases with values that the label set does not have; none while it is not known."""
+    for report in reports if label_set else ():
+        unknown = set(report.label.values) - set(label_set.values) if report.label and label_set else ()
         if unknown and report.case.label is not None:
             shown = ", ".join(map(str, sorted(unknown)))
             yield Problem(
                 report.case.name,
-                f"its label map {report.case.label.name} has {shown}, but the labels are {_told(label_set.meanings)}: "
+                f"its label map {report.case.label.name} has {shown}, but the labels are {told_labels(label_set)}: "
                 "is it of this layout? --layout names another one, --labels other labels",
             )
-
-
-def _told(meanings: Mapping[int, str]) -> str:
-    return ", ".join(f"{value}={meaning}" for value, meaning in sorted(meanings.items()))
 
 
 def _copies(reports: Sequence[CaseReport]) -> Iterator[Problem]:
@@ -183,8 +143,8 @@ def _never_seen(reports: Sequence[CaseReport], label_set: LabelSet) -> Iterator[
 
 
 def _message(problems: Sequence[Problem], may_skip: bool) -> str:
-    cases = len({problem.case for problem in problems})
-    shown = "".join(f"\n  {problem}" for problem in problems[:MAX_SHOWN])
-    more = f"\n  ... and {len(problems) - MAX_SHOWN} more" if len(problems) > MAX_SHOWN else ""
+    cases = len({problem.case for problem in problems if problem.case})
+    where = f" in {counted(cases, 'case')}" if cases else ""
+    shown = "".join(f"\n  {line}" for line in problem_lines(problems))
     hint = "\nMend them, or leave these cases out with --skip-faulty" if may_skip else ""
-    return f"{len(problems)} problems in {cases} cases, so nothing was written:{shown}{more}{hint}"
+    return f"{counted(len(problems), 'problem')}{where}, so nothing was written:{shown}{hint}"

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,18 @@ from nnunetv2_mstkd.datasets.conversion.dataset_json import describe_dataset, li
 from nnunetv2_mstkd.datasets.conversion.each_case import Progress, silent
 from nnunetv2_mstkd.datasets.conversion.entry import Entry
 from nnunetv2_mstkd.datasets.conversion.file_ending import dataset_ending
+from nnunetv2_mstkd.datasets.conversion.leftover import remove_leftovers
 from nnunetv2_mstkd.datasets.conversion.link_root import LinkRoot
 from nnunetv2_mstkd.datasets.conversion.options import ConversionOptions
+from nnunetv2_mstkd.datasets.conversion.output_error import output_errors
+from nnunetv2_mstkd.datasets.conversion.prerequisites import require_prerequisites
 from nnunetv2_mstkd.datasets.conversion.provenance import PROVENANCE_FILE, provenance_table
 from nnunetv2_mstkd.datasets.conversion.splits import SPLITS_FILE, ChosenSplits, choose_splits
 from nnunetv2_mstkd.datasets.conversion.target_folder import content_of, require_target
 from nnunetv2_mstkd.datasets.conversion.writing import is_written, write_entries
 from nnunetv2_mstkd.datasets.layouts.label_set import TargetLabels, target_labels
 from nnunetv2_mstkd.datasets.layouts.source import SourceDataset
-from nnunetv2_mstkd.errors import ConversionError
+from nnunetv2_mstkd.errors import ConversionError, OutputError
 from nnunetv2_mstkd.whole_file import whole_file
 
 
@@ -65,8 +69,10 @@ def plan_conversion(
 
     Raises:
         ConversionError: if anything stands in the way; the message lists it.
+        OutputError: if the folder cannot be written into.
     """
     require_target(out, source.folder)
+    require_prerequisites(source, root, options)
     checked = check_dataset(source, skip_faulty=options.skip_faulty, workers=options.workers, progress=progress)
     labels = target_labels(checked.label_set, options.preset)
     ending = dataset_ending(checked)
@@ -111,15 +117,26 @@ def write_conversion(conversion: Conversion, workers: int = 1, progress: Progres
     out = conversion.out
     if is_finished(conversion):
         return False
-    out.mkdir(parents=True, exist_ok=True)
-    for leftover in (*out.glob(".partial_*"), *out.glob("*/.partial_*")):  # of a killed run
-        leftover.unlink()
-    _write_text(out / PROVENANCE_FILE, conversion.provenance)
+    _begin(out, conversion.provenance)
     write_entries(out, conversion.cases, conversion.labels, workers, progress)
-    write_availability(out / AVAILABILITY_FILE, conversion.availability)
+    with output_errors(out / AVAILABILITY_FILE):
+        write_availability(out / AVAILABILITY_FILE, conversion.availability)
     _write_text(out / SPLITS_FILE, _json(conversion.splits.folds))
     _write_text(out / "dataset.json", _json(conversion.dataset_json))
     return True
+
+
+def _begin(out: Path, provenance: str) -> None:
+    """Make the folder, with what is to be there; leave no empty one where that fails."""
+    with output_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(out)
+    try:
+        _write_text(out / PROVENANCE_FILE, provenance)
+    except OutputError:
+        with suppress(OSError):  # it holds something
+            out.rmdir()
+        raise
 
 
 def is_finished(conversion: Conversion) -> bool:
@@ -150,5 +167,5 @@ def _json(content: object) -> str:
 
 
 def _write_text(file: Path, text: str) -> None:
-    with whole_file(file) as temporary:
+    with output_errors(file), whole_file(file) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="surrogateescape", newline="\n")

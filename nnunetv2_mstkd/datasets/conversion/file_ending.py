@@ -4,9 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 from nnunetv2_mstkd.datasets.conversion.check import CheckedDataset
-
-# Of volumes that nnU-Net's readers take and SimpleITK writes; the first is written where nothing else is there.
-ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha", ".gipl")
+from nnunetv2_mstkd.datasets.layouts.description_parts import ENDINGS
 
 
 def ending_of(file: Path) -> str | None:
@@ -17,7 +15,7 @@ def ending_of(file: Path) -> str | None:
 def dataset_ending(checked: CheckedDataset) -> str:
     """Return the ending that most images have, so that few of them must be written anew.
 
-    4D files do not count: their volumes are written in any case.
+    4D files do not count: their volumes are written in any case. Where nothing else is there, it is the first one.
     """
     files = {
         source.file

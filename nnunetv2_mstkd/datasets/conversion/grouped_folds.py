@@ -5,13 +5,14 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
+from nnunetv2_mstkd.datasets.conversion.counted import counted
 from nnunetv2_mstkd.errors import ConversionError
 
 Splits = list[dict[str, list[str]]]  # of splits_final.json: "train" and "val" of each fold
 SEED = 12345  # nnU-Net's own
 
 
-def grouped_folds(patients: Mapping[str, str], incomplete: Collection[str], folds: int = 5, seed: int = SEED) -> Splits:
+def grouped_folds(patients: Mapping[str, str], incomplete: Collection[str], folds: int, seed: int = SEED) -> Splits:
     """Return folds that have about as many cases each, and about as many incomplete ones.
 
     Args:
@@ -30,7 +31,7 @@ def grouped_folds(patients: Mapping[str, str], incomplete: Collection[str], fold
     scans = Counter(patients.values())
     if len(scans) < 2:
         raise ConversionError(
-            f"All {len(patients)} cases are scans of one patient, {next(iter(scans), '')!r}: there is nobody to "
+            f"There are {counted(len(patients), 'case')} of one patient only, {next(iter(scans), '')!r}, and nobody to "
             "validate with. Add patients; where you describe the layout, --patient tells them apart"
         )
     lacking = Counter(patients[case] for case in incomplete)

@@ -1,5 +1,7 @@
 """Images as SimpleITK reads and writes them, with their grid (L1')."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ import SimpleITK
 from numpy.typing import NDArray
 
 from nnunetv2_mstkd.cases.geometry import Geometry
+from nnunetv2_mstkd.cases.raw_file import inspect_raw
 from nnunetv2_mstkd.whole_file import whole_file
 
 
@@ -31,10 +34,11 @@ def read_image(file: Path) -> ImageFile:
     """Read an image of three or four dimensions.
 
     Raises:
-        RuntimeError: in SimpleITK's words, if it cannot be read.
+        RuntimeError: if it cannot be read, with the cause as SimpleITK tells it.
         ValueError: if it has other dimensions, or several numbers a voxel.
     """
-    image = SimpleITK.ReadImage(str(file))
+    with _cause_only():
+        image = SimpleITK.ReadImage(str(file))
     dimension = image.GetDimension()
     if dimension not in (3, 4):
         raise ValueError(f"it has {dimension} dimensions, but a volume (3), or one per channel (4), is needed")
@@ -64,6 +68,10 @@ def write_image(volume: NDArray[Any], geometry: Geometry, file: Path) -> None:
         volume: (z, y, x).
         geometry: of it, with origin and direction.
         file: whose ending says the format.
+
+    Raises:
+        OSError: if its folder cannot be made, or what was written is not whole.
+        RuntimeError: if it cannot be written, with the cause as SimpleITK tells it.
     """
     image = SimpleITK.GetImageFromArray(volume)
     image.SetSpacing(geometry.spacing[::-1])
@@ -71,4 +79,16 @@ def write_image(volume: NDArray[Any], geometry: Geometry, file: Path) -> None:
     image.SetDirection(geometry.direction)
     file.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(file) as temporary:
-        SimpleITK.WriteImage(image, str(temporary), useCompression=True)
+        with _cause_only():
+            SimpleITK.WriteImage(image, str(temporary), useCompression=True)
+        if damage := inspect_raw(temporary).damage:  # the writers of NIfTI and GIPL do not tell of a full disk
+            raise OSError(f"what was written is not whole ({damage}): is the disk full?")
+
+
+@contextmanager
+def _cause_only() -> Iterator[None]:
+    """Leave out of SimpleITK's errors where in its sources they arose."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise RuntimeError(" ".join(str(error).rpartition("ERROR: ")[2].split())) from error

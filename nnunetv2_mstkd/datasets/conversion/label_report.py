@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from nnunetv2_mstkd.cases.geometry import Geometry
 from nnunetv2_mstkd.cases.raw_file import inspect_raw
+from nnunetv2_mstkd.cases.voxels import LABEL_MAX_VALUE
 from nnunetv2_mstkd.checksum import sha256_of
 from nnunetv2_mstkd.datasets.conversion.image_file import read_image
 
 MAX_VALUES = 64  # more of them are an image's; atlases and lists of lesions stay below
-_MAX_VALUE = 255  # what uint8 holds
 
 
 class LabelError(ValueError):
@@ -69,9 +69,9 @@ def _values(voxels: NDArray[Any]) -> tuple[int, ...]:
     if len(broken):
         shown = ", ".join(f"{value:g}" for value in broken[:4])
         raise LabelError(f"has values that are no whole numbers, as {shown}: was it resampled like an image?")
-    if len(values) > MAX_VALUES or values[0] < 0 or values[-1] > _MAX_VALUE:
+    if len(values) > MAX_VALUES or values[0] < 0 or values[-1] > LABEL_MAX_VALUE:
         raise LabelError(
             f"has {len(values)} different values from {values[0]:g} to {values[-1]:g}: a label map has {MAX_VALUES} "
-            f"at most, from 0 to {_MAX_VALUE}. Is it an image?"
+            f"at most, from 0 to {LABEL_MAX_VALUE}. Is it an image?"
         )
     return tuple(int(value) for value in values)

@@ -9,6 +9,8 @@ from nnunetv2_mstkd.errors import ConversionError
 
 Storage = Literal["link", "symlink", "copy"]
 STORAGES: tuple[Storage, ...] = get_args(Storage)
+PRESET: Preset = "native"  # where none is chosen
+FOLDS = 5  # nnU-Net's own number: what people train without a look at the splits
 
 
 @dataclass(frozen=True)
@@ -29,11 +31,11 @@ class ConversionOptions:
         ConversionError: if something is out of range, or contradicts something else.
     """
 
-    preset: Preset = "native"
+    preset: Preset = PRESET
     storage: Storage = "link"
     splits: Path | None = None
     partition: str | None = None
-    folds: int = 5
+    folds: int = FOLDS
     skip_faulty: bool = False
     workers: int = 1
 

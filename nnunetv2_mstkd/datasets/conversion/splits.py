@@ -1,14 +1,15 @@
 """splits_final.json: given, by institution, or made (L1')."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from nnunetv2_mstkd.datasets.conversion.check import CheckedDataset
 from nnunetv2_mstkd.datasets.conversion.given_splits import partition_splits, read_splits
 from nnunetv2_mstkd.datasets.conversion.grouped_folds import Splits, grouped_folds
-from nnunetv2_mstkd.datasets.conversion.options import ConversionOptions
+from nnunetv2_mstkd.datasets.conversion.options import FOLDS, ConversionOptions
+from nnunetv2_mstkd.datasets.layouts.source import SourceDataset
 
 SPLITS_FILE = "splits_final.json"
-NNUNET_FOLDS = 5  # what people train without a look at the splits
 
 
 @dataclass(frozen=True)
@@ -32,22 +33,43 @@ def choose_splits(checked: CheckedDataset, options: ConversionOptions) -> Chosen
     Raises:
         ConversionError: if they cannot be had.
     """
-    patients = checked.patients
+    left_out = {problem.case for problem in checked.excluded}
+    return _with_count(_chosen(checked.patients, checked.incomplete, left_out, checked.source.partitions, options))
+
+
+def require_splits(source: SourceDataset, options: ConversionOptions) -> None:
+    """Check, by the names of cases and patients alone, whether the splits that the options ask for can be had.
+
+    Raises:
+        ConversionError: if they cannot, whichever cases will be left out.
+    """
+    faulty = {problem.case for problem in source.problems}
+    patients = {case.name: case.patient for case in source.cases if not (options.skip_faulty and case.name in faulty)}
+    part_of = source.partitions.get(options.partition or "", {})
+    if options.skip_faulty and part_of:  # a patient that the partition lacks may turn out to have no sound case
+        patients = {case: patient for case, patient in patients.items() if patient in part_of} or patients
+    _chosen(patients, (), faulty - set(patients), source.partitions, options)
+
+
+def _chosen(
+    patients: Mapping[str, str],
+    incomplete: Collection[str],
+    left_out: Collection[str],
+    partitions: Mapping[str, Mapping[str, str]],
+    options: ConversionOptions,
+) -> ChosenSplits:
     if options.splits is not None:
-        folds, unused = read_splits(options.splits, patients, {problem.case for problem in checked.excluded})
-        chosen = ChosenSplits(folds, f"from {options.splits.name}", tuple(unused))
-    elif options.partition is not None:
-        folds, parts = partition_splits(options.partition, checked.source.partitions, patients)
-        chosen = ChosenSplits(folds, f"{options.partition}, one part left out of each: {', '.join(parts)}")
-    else:
-        folds = grouped_folds(patients, checked.incomplete, options.folds)
-        chosen = ChosenSplits(folds, "grouped by patient")
-    return _with_count(chosen)
+        folds, unused = read_splits(options.splits, patients, left_out)
+        return ChosenSplits(folds, f"from {options.splits.name}", tuple(unused))
+    if options.partition is not None:
+        folds, parts = partition_splits(options.partition, partitions, patients)
+        return ChosenSplits(folds, f"{options.partition}, one part left out of each: {', '.join(parts)}")
+    return ChosenSplits(grouped_folds(patients, incomplete, options.folds), "grouped by patient")
 
 
 def _with_count(chosen: ChosenSplits) -> ChosenSplits:
     count = len(chosen.folds)
-    if count >= NNUNET_FOLDS:
+    if count >= FOLDS:
         return chosen
-    warning = f"there are {count} folds, 0 to {count - 1}: for any other, nnU-Net would split at random, by case"
+    warning = f"fold {count - 1} is the last: for a higher one, nnU-Net would split at random, by case"
     return ChosenSplits(chosen.folds, chosen.told, (*chosen.warnings, warning))

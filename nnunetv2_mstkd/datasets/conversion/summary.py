@@ -1,32 +1,40 @@
 """What a person should see of a conversion (L1')."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import get_args
 
+from nnunetv2_mstkd.datasets.conversion.check import CheckedDataset
 from nnunetv2_mstkd.datasets.conversion.convert import Conversion
+from nnunetv2_mstkd.datasets.conversion.counted import counted
 from nnunetv2_mstkd.datasets.conversion.entry import Action
+from nnunetv2_mstkd.datasets.conversion.problem_list import problem_lines
 
-MAX_WARNINGS = 20
-_ACTIONS: tuple[Action, ...] = ("linked", "symlinked", "copied", "written", "relabelled", "absent")
+_ACTIONS: tuple[Action, ...] = get_args(Action)
 
 
 def summary_lines(conversion: Conversion) -> Iterator[str]:
-    """Yield the lines: layout, counts, what is absent, labels, splits, and what should be known."""
+    """Yield the lines: layout, counts, what was passed over or is absent, labels, splits, and what should be known."""
     checked, availability = conversion.checked, conversion.availability
     source, cases = checked.source, len(checked.reports)
-    yield f"{source.title} ({source.layout}): {cases} cases of {len(set(checked.patients.values()))} patients"
+    yield f"{source.title} ({source.layout}): {counted(cases, 'case')} of {_patients(checked)}"
+    if source.ignored:
+        yield f"passed over: {_ignored(source.ignored)}"
     if checked.excluded:
         left_out = sorted({problem.case for problem in checked.excluded})
-        yield f"left out: {len(left_out)} cases, listed in provenance.csv"
-        yield from _first([f"  {problem}" for problem in checked.excluded])
+        yield f"left out: {counted(len(left_out), 'case')}, listed in provenance.csv"
+        yield from (f"  {line}" for line in problem_lines(checked.excluded))
     lacking = {name: cases - count for name, count in availability.counts().items() if count < cases}
     if lacking:
         told = ", ".join(f"{name} in {count}" for name, count in lacking.items())
-        yield f"incomplete: {len(checked.incomplete)} cases; absent are {told}"
+        yield f"incomplete: {counted(len(checked.incomplete), 'case')}; absent are {told}"
     yield f"channels: {', '.join(source.modalities)}; files: {_actions(conversion)}"
     yield f"labels: {_labels(conversion)}"
     sizes = ", ".join(str(len(fold["val"])) for fold in conversion.splits.folds)
     yield f"folds: {conversion.splits.told}; {sizes} cases to validate with"
-    yield from _first([f"warning: {warning}" for warning in (*checked.warnings, *conversion.splits.warnings)])
+    yield from (f"warning: {line}" for line in problem_lines(checked.warnings))
+    yield from (f"warning: {warning}" for warning in conversion.splits.warnings)
 
 
 def next_command(conversion: Conversion) -> str:
@@ -35,6 +43,15 @@ def next_command(conversion: Conversion) -> str:
     # the statistics of CT-like normalisations must not take zeros for data
     fingerprint = " -fpe MSTKDFingerprintExtractor" if conversion.checked.incomplete else ""
     return f"nnUNetv2_plan_and_preprocess -d {number} -c 3d_fullres{fingerprint}"
+
+
+def _patients(checked: CheckedDataset) -> str:
+    return counted(len(set(checked.patients.values())), "patient")
+
+
+def _ignored(ignored: Mapping[Path, str]) -> str:
+    reasons = sorted(Counter(ignored.values()).items(), key=lambda item: (-item[1], item[0]))
+    return f"{len(ignored)} ({', '.join(f'{reason}: {count}' for reason, count in reasons)})"
 
 
 def _actions(conversion: Conversion) -> str:
@@ -47,9 +64,3 @@ def _labels(conversion: Conversion) -> str:
     told = ", ".join(f"{native} {meaning} -> {values[native]}" for native, meaning in sorted(meanings.items()))
     regions = conversion.labels.regions_class_order
     return told if regions is None else f"{told}; regions {', '.join(list(conversion.labels.labels)[1:])}"
-
-
-def _first(lines: list[str]) -> Iterator[str]:
-    yield from lines[:MAX_WARNINGS]
-    if len(lines) > MAX_WARNINGS:
-        yield f"  ... and {len(lines) - MAX_WARNINGS} more such lines"

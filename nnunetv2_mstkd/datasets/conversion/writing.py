@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnunetv2_mstkd.cases.voxels import LABEL_MAX_VALUE
 from nnunetv2_mstkd.datasets.conversion.each_case import Progress, each_case, silent
 from nnunetv2_mstkd.datasets.conversion.entry import LABEL, Entry
 from nnunetv2_mstkd.datasets.conversion.image_file import read_image, write_image
+from nnunetv2_mstkd.datasets.conversion.output_error import output_errors
 from nnunetv2_mstkd.datasets.layouts.label_set import TargetLabels
-from nnunetv2_mstkd.errors import OutputError
 from nnunetv2_mstkd.whole_file import whole_file
 
 
@@ -45,12 +46,10 @@ def _write_case(out: Path, labels: TargetLabels, entries: Sequence[Entry]) -> No
     for entry in entries:
         if entry.target is None or is_written(out, entry):
             continue
-        try:
+        with output_errors(out / entry.target):
             (out / entry.target).parent.mkdir(parents=True, exist_ok=True)
             (out / entry.target).unlink(missing_ok=True)  # a link that leads elsewhere
             _write(out, entry, out / entry.target, labels)
-        except (OSError, RuntimeError) as error:  # RuntimeError: of SimpleITK
-            raise OutputError(f"{entry.case}: {out / entry.target} could not be written: {error}") from error
 
 
 def is_written(out: Path, entry: Entry) -> bool:
@@ -85,7 +84,7 @@ def _write_zeros(out: Path, entry: Entry, file: Path) -> None:
 
 def _relabelled(volume: NDArray[Any], labels: TargetLabels) -> NDArray[np.uint8]:
     """Return the label map (z, y, x) with the dataset's values; what has no value there is a mistake of ours."""
-    table = np.full(256, 255, np.uint8)
+    table = np.full(LABEL_MAX_VALUE + 1, LABEL_MAX_VALUE, np.uint8)
     for native, value in labels.values.items():
         table[native] = value
     return table[volume.astype(np.uint8)]

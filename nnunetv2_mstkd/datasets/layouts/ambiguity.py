@@ -63,6 +63,13 @@ def label_set_from_values(values: Iterable[int], readings: Sequence[Layout] = ()
     return LabelSet(dict(smallest))
 
 
+def readings_with(labels: LabelSet, readings: Sequence[Layout]) -> tuple[Layout, ...]:
+    """Return the reading whose values have the given meanings, the one with fewest labels; all readings if none has."""
+    own = {layout.name: layout.label_set.meanings for layout in readings if layout.label_set is not None}
+    having = [layout for layout in readings if labels.meanings.items() <= own.get(layout.name, {}).items()]
+    return (min(having, key=lambda layout: len(own[layout.name])),) if having else tuple(readings)
+
+
 _Meanings = tuple[tuple[int, str], ...]
 
 

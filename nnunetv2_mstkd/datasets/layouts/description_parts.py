@@ -65,8 +65,8 @@ def template_of(key: str, value: Any, needed: Iterable[str]) -> tuple[str, str]:
     return path.removeprefix("./"), ending.lower()
 
 
-def channels_of(value: Any) -> dict[str, str]:
-    """Return modality -> regular expression of what {modality} stands for.
+def channels_of(value: Any) -> dict[str, tuple[str, ...]]:
+    """Return modality -> regular expressions, of which {modality} fits one.
 
     Args:
         value: name -> text or texts, or a list of "NAME=TEXT".
@@ -90,7 +90,7 @@ def channels_of(value: Any) -> dict[str, str]:
         Modalities(tuple(name for name, _ in texts))
     except ModalityError as error:
         raise ConversionError(f"'modalities': {error}") from error
-    return {name: "|".join(map(re.escape, spellings)) for name, spellings in texts}
+    return {name: tuple(map(re.escape, spellings)) for name, spellings in texts}
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -2,21 +2,20 @@
 
 import csv
 import io
+import itertools
 from collections.abc import Iterable
 from pathlib import Path
 
+from nnunetv2_mstkd.datasets.layouts.inherited_files import InheritedFiles
 from nnunetv2_mstkd.datasets.layouts.label_names import label_set_from_names
 from nnunetv2_mstkd.datasets.layouts.label_set import LabelSet
 from nnunetv2_mstkd.errors import ConversionError
-
-_ENDING = "dseg.tsv"
 
 
 def label_set_of_tables(labels: Iterable[Path], files: Iterable[Path]) -> LabelSet | None:
     """Return what the label maps' tables say; None if no label map has one.
 
-    The table of a label map lies in its folder or above, and has no entity in its name that the label map lacks; the
-    nearest one counts.
+    The nearest table of a label map counts.
 
     Args:
         labels: label maps.
@@ -25,18 +24,15 @@ def label_set_of_tables(labels: Iterable[Path], files: Iterable[Path]) -> LabelS
     Raises:
         ConversionError: if a table cannot be read, or label maps have different ones.
     """
-    tables = [file for file in files if file.name.endswith(_ENDING) and not file.name.startswith(".")]
-    if not tables:
-        return None
-    chosen = {label: _table_of(label, tables) for label in labels}
-    sets = {table: read_dseg_table(table) for table in set(chosen.values()) if table is not None}
+    tables = InheritedFiles(files, "dseg.tsv")
+    chosen = {label: next(iter(tables.of(label)), None) for label in labels}
+    sets = {table: read_dseg_table(table) for table in sorted({table for table in chosen.values() if table})}
     without = [label for label, table in chosen.items() if table is None]
     if sets and without:
         raise ConversionError(f"{without[0]} has no dseg.tsv, others have: say what labels mean with --labels")
-    different = [(a, b) for a in sorted(sets) for b in sorted(sets) if a < b and sets[a] != sets[b]]
-    if different:
-        a, b = different[0]
-        raise ConversionError(f"{a} and {b} differ in what labels mean: {sets[a].meanings} and {sets[b].meanings}")
+    for a, b in itertools.pairwise(sets):
+        if sets[a] != sets[b]:
+            raise ConversionError(f"{a} and {b} differ in what labels mean: {sets[a].meanings} and {sets[b].meanings}")
     return next(iter(sets.values()), None)
 
 
@@ -63,13 +59,3 @@ def read_dseg_table(file: Path) -> LabelSet:
             raise ConversionError(f"{file}, line {number}: {index!r} is no whole number, or doubled; name {name!r}")
         names[int(index)] = name
     return label_set_from_names(names, f"The labels of {file}")
-
-
-def _table_of(label: Path, tables: Iterable[Path]) -> Path | None:
-    entities = set(label.name.split(".")[0].split("_"))
-    fitting = [
-        table
-        for table in tables
-        if table.parent in label.parents and set(table.name.split(".")[0].split("_")) <= entities
-    ]
-    return max(fitting, key=lambda table: (len(table.parent.parts), len(table.name)), default=None)

@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 
 from nnunetv2_mstkd.cases.case import ChannelSource
 from nnunetv2_mstkd.cases.case_fault import CaseFile, faults_of
+from nnunetv2_mstkd.cases.contrast_word import enhanced_entity, native_entity
 from nnunetv2_mstkd.cases.naming import parse_name
 from nnunetv2_mstkd.datasets.layouts.layout import Layout
 from nnunetv2_mstkd.datasets.layouts.path_pattern import PathMatch
 from nnunetv2_mstkd.datasets.layouts.source import SourceCase
 from nnunetv2_mstkd.datasets.layouts.source_files import SourceFile
 from nnunetv2_mstkd.errors import CaseError
+from nnunetv2_mstkd.modalities import known_sequence
 
 
 @dataclass
@@ -113,6 +115,14 @@ class FoundCase:
                 continue
             if channels != set(self.layout.channels_of(match)):
                 yield f"{_shown(file)}: its name is unclear"
+            yield from self._contrast_doubts(file, channels)
+
+    def _contrast_doubts(self, file: SourceFile, channels: set[int]) -> Iterator[str]:
+        sequences = {known_sequence(self.layout.modalities.names[channel]) for channel in channels}
+        if "T1" in sequences and (entity := enhanced_entity(file.stem)):
+            yield f"{_shown(file)}: {entity!r} is unclear: a contrast agent is written as ce-gadolinium. Rename it"
+        if "T1ce" in sequences and (entity := native_entity(file.stem)):
+            yield f"{_shown(file)}: {entity!r} contradicts ce, which names a contrast agent. Rename it"
 
     def _label_faults(self) -> Iterator[str]:
         label = self.label

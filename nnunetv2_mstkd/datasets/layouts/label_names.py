@@ -10,7 +10,7 @@ from nnunetv2_mstkd.regions import Region
 
 # Short form of a label's name, by regions.py and as challenges write it -> meaning
 _MEANINGS = {"NCR": NCR, "NETC": NCR, "NET": NCR, "NC": NCR, "NCR/NET": NCR, "ED": ED, "SNFH": ED}
-_MEANINGS.update({"ET": ET, "RC": RC, "CC": CC})
+_MEANINGS.update({"ET": ET, "RC": RC, "CC": CC, "NECROTICANDNONENHANCINGTUMORCORE": NCR})
 _BACKGROUND = "background"
 _IGNORE = "ignore"  # nnU-Net's own name for what is not annotated
 _LARGEST = 255  # label maps are written with 8 bits
@@ -66,7 +66,7 @@ def meaning_of(name: str) -> str:
         EvaluationError: if the name is reserved.
     """
     short = Region(name, (1,)).short
-    return _MEANINGS.get(short.upper().replace(" ", ""), name)
+    return _MEANINGS.get(re.sub(r"[\s_\-]", "", short).upper().replace("TUMOUR", "TUMOR"), name)
 
 
 def _require_sound(foreground: Mapping[int, str], background: str, where: str) -> None:

@@ -10,6 +10,8 @@ from nnunetv2_mstkd.datasets.layouts.path_pattern import PathMatch, PathPattern
 from nnunetv2_mstkd.modalities import Modalities
 
 NIFTI = (".nii.gz", ".nii")
+# Not within a word: where any text may stand beside a modality, the t1 of "t1ce" is none.
+_EDGE = r"(?:(?<![^\W_])|(?![^\W_]))"
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Layout:
         title: for people.
         images: template of the paths of images, with {case} and, but for 4D files, {modality}; path_pattern.py.
         case: regular expression of a case's name.
-        channels: modality -> regular expression of what {modality} stands for, in the channel order that is written.
+        channels: modality -> regular expressions, of which {modality} fits one, in the channel order that is written.
         labels: where label maps are, in order of preference.
         label_set: what their values mean; None where only the dataset itself can tell.
         patient: regular expression with one group, which is the patient, for the whole of a case's name; "" where each
@@ -48,7 +50,8 @@ class Layout:
         excluded: regular expression for paths that are passed over; "" for none.
         test_part: regular expression for paths whose cases need no label: those without are passed over; "" for none.
         ignore_case: whether upper and lower case are the same in names.
-        strict_names: whether names of images must be clear to `mstkd predict`, too, and mean the same there.
+        strict_names: whether names are of BIDS: those of images must be clear to `mstkd predict`, too, mean the same
+            there, and be contradicted neither by their entities nor by sidecars.
         partitions: names of files with a partition of the patients.
     """
 
@@ -56,7 +59,7 @@ class Layout:
     title: str
     images: str
     case: str
-    channels: Mapping[str, str]
+    channels: Mapping[str, tuple[str, ...]]
     labels: tuple[LabelPattern, ...]
     label_set: LabelSet | None
     patient: str = ""
@@ -86,9 +89,10 @@ class Layout:
         return tuple(self._pattern(label.path) for label in self.labels)
 
     def _pattern(self, template: str) -> PathPattern:
-        longest_first = sorted(self.channels.values(), key=len, reverse=True)  # t1_gd before t1
-        texts = "|".join(f"(?:{text})" for text in longest_first)
-        placeholders = {"case": self.case, "modality": texts, "patient": "[^/]+?"}
+        longest_first = sorted((text for texts in self.channels.values() for text in texts), key=len, reverse=True)
+        before, after = (_EDGE if touching in template else "" for touching in ("*{modality}", "{modality}*"))
+        modality = f"{before}(?:{'|'.join(longest_first)}){after}"
+        placeholders = {"case": self.case, "modality": modality, "patient": "[^/]+?"}
         return PathPattern(template, placeholders, ignore_case=self.ignore_case)
 
     def channels_of(self, match: PathMatch) -> dict[int, int | None]:
@@ -97,7 +101,7 @@ class Layout:
             return {self.modalities.channel(name): volume for volume, name in enumerate(self.volumes)}
         flags = re.IGNORECASE if self.ignore_case else 0
         text = match.values["modality"]
-        fitting = [i for i, expression in enumerate(self.channels.values()) if re.fullmatch(expression, text, flags)]
+        fitting = [i for i, own in enumerate(self.channels.values()) if re.fullmatch("|".join(own), text, flags)]
         return dict.fromkeys(fitting)
 
     def is_case(self, name: str) -> bool:

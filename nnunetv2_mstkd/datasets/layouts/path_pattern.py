@@ -13,7 +13,7 @@ class PathMatch:
 
     Args:
         values: placeholder -> what stands there.
-        wild: what the wildcards stand for: where the file lies, as far as no placeholder says it.
+        wild: what the wildcards of folders stand for: where the file lies, as far as no placeholder says it.
     """
 
     values: Mapping[str, str]
@@ -22,6 +22,8 @@ class PathMatch:
 
 class PathPattern:
     """A pattern of paths: text, placeholders, `*` (anything within a name) and `**/` (any folders, or none).
+
+    Each `*` takes as little as it can, so that what follows it gets the longest text that fits.
 
     Args:
         template: as "**/{case}_{modality}"; a placeholder that comes again stands for the same text.
@@ -59,12 +61,13 @@ def names_in(template: str) -> list[str]:
 
 def _expressions(template: str, placeholders: Mapping[str, str]) -> Iterator[str]:
     seen: set[str] = set()
-    end = 0
+    end, file_name = 0, template.rfind("/")
     for match in _PART.finditer(template):
         yield re.escape(template[end : match.start()])
         name, end = match[1], match.end()
         if name is None:
-            yield f"(?P<_wild{match.start()}>{'(?:.+/)?' if match[0] == '**/' else '[^/]*'})"
+            begin = f"(?P<_wild{match.start()}>" if match.start() < file_name else "(?:"
+            yield begin + ("(?:.+/)?)" if match[0] == "**/" else "[^/]*?)")
         else:
             yield f"(?P={name})" if name in seen else f"(?P<{name}>{placeholders[name]})"
             seen.add(name)

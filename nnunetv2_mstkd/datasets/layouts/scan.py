@@ -1,13 +1,16 @@
 """Which cases a dataset holds, by names alone; no image is opened (L1')."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nnunetv2_mstkd.cases.problem import Problem
+from nnunetv2_mstkd.datasets.layouts.ambiguity import readings_with
+from nnunetv2_mstkd.datasets.layouts.challenge_test_part import challenge_test_part
+from nnunetv2_mstkd.datasets.layouts.contrast_sidecar import sidecar_problems
 from nnunetv2_mstkd.datasets.layouts.dseg_table import label_set_of_tables
 from nnunetv2_mstkd.datasets.layouts.found_case import FoundCase
-from nnunetv2_mstkd.datasets.layouts.label_set import LabelSet
+from nnunetv2_mstkd.datasets.layouts.label_set import CC, ED, ET, NCR, RC, LabelSet
 from nnunetv2_mstkd.datasets.layouts.layout import NIFTI, Layout
 from nnunetv2_mstkd.datasets.layouts.partition import find_partitions
 from nnunetv2_mstkd.datasets.layouts.recognition import is_excluded, layout_called, no_image_of, recognise
@@ -24,8 +27,9 @@ class _Sorted:
 
     cases: dict[str, FoundCase] = field(default_factory=dict)
     unmatched: list[SourceFile] = field(default_factory=list)
-    passed_over: list[Path] = field(default_factory=list)
+    passed_over: dict[Path, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
 
 
 def scan(
@@ -67,7 +71,7 @@ def _sorted(listing: SourceListing, layout: Layout) -> _Sorted:
     both: list[tuple[SourceFile, str]] = []
     for file in listing.files:
         if is_excluded(file.path, layout.excluded):
-            found.passed_over.append(file.file)
+            found.passed_over[file.file] = "left out"
             continue
         image = layout.image_pattern.match(file.path)
         labels = [(i, m) for i, pattern in enumerate(layout.label_patterns) if (m := pattern.match(file.path))]
@@ -91,11 +95,11 @@ def _case(found: _Sorted, name: str, layout: Layout) -> FoundCase:
 
 def _leave_test_cases(found: _Sorted) -> None:
     """Pass over the cases that need no label and have none."""
-    for name, case in list(found.cases.items()):
-        paths = [file.path for file, _ in case.images]
-        if paths and case.label is None and all(is_excluded(path, case.layout.test_part) for path in paths):
-            found.passed_over += [file.file for file, _ in case.images]
-            del found.cases[name]
+    test_part = challenge_test_part(found.cases.values())
+    found.warnings += test_part.warnings
+    for case in test_part.cases:
+        found.passed_over |= {file.file: "test part" for file, _ in case.images}
+        del found.cases[case.name]
 
 
 def _dataset(
@@ -104,22 +108,40 @@ def _dataset(
     """Return what the scan reports."""
     layout, cases = readings[0], dict(sorted(found.cases.items()))
     problems = [*listing.problems, *found.problems, *problems_of(layout, cases, found.unmatched, listing.folders)]
-    passed_over = [*found.passed_over, *(file.file for case in cases.values() for file in case.unused_labels)]
     sources = tuple(case.source_case() for case in cases.values() if case.images)
+    if layout.strict_names:
+        problems += sidecar_problems(layout.modalities, sources, listing.others)
     label_set = _label_set(readings, sources, listing, labels)
+    named = readings if labels is None else readings_with(labels, readings)
     return SourceDataset(
         folder=listing.root,
-        layout=layout.name,
-        title=layout.title,
+        layout=named[0].name,
+        title=named[0].title if label_set is None else " or ".join(reading.title for reading in named),
         modalities=layout.modalities,
         label_set=label_set,
         cases=sources,
         prediction_name=layout.prediction_name,
         partitions=find_partitions(layout, listing.others),
         problems=tuple(sorted(problems, key=lambda problem: problem.case)),
-        ignored=tuple(sorted([*listing.others, *(file.file for file in found.unmatched), *passed_over])),
+        warnings=(*found.warnings, *_plain_labels(label_set)),
+        ignored=_ignored(listing, found),
         readings=tuple(readings) if label_set is None and len(readings) > 1 else (),
     )
+
+
+def _plain_labels(label_set: LabelSet | None) -> Iterator[Problem]:
+    """Tell that a tumour's labels make no regions, as somebody may expect them."""
+    if label_set is not None and not label_set.is_tumour and set(label_set.meanings.values()) & {NCR, ED, ET, RC, CC}:
+        told = ", ".join(f"{value}={meaning}" for value, meaning in label_set.meanings.items())
+        yield Problem("", f"{told} become plain labels: regions need NCR, ED and ET, and besides these RC and CC only")
+
+
+def _ignored(listing: SourceListing, found: _Sorted) -> dict[Path, str]:
+    """Return what was passed over, with the reason."""
+    others = {path: "hidden" if path.name.startswith(".") else "no image" for path in listing.others}
+    unmatched = {file.file: "no image of this layout" for file in found.unmatched}
+    unused = {file.file: "unused label map" for case in found.cases.values() for file in case.unused_labels}
+    return dict(sorted((others | unmatched | unused | found.passed_over).items()))
 
 
 def _label_set(

@@ -45,7 +45,8 @@ class SourceDataset:
         prediction_name: name of a case's file in the challenge, with `{case}`.
         partitions: name of a given partition of the patients (of FeTS) -> patient -> part.
         problems: what stops cases, or the whole ("" as the case).
-        ignored: files that were passed over.
+        warnings: what should be known, and stops nothing ("" as the case for the whole).
+        ignored: what was passed over, sorted -> why, as "test part"; a hidden folder stands for all that is in it.
         readings: layouts that it may have, where names do not tell which; empty where they do.
     """
 
@@ -58,5 +59,6 @@ class SourceDataset:
     prediction_name: str = "{case}.nii.gz"
     partitions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
-    ignored: tuple[Path, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+    ignored: Mapping[Path, str] = field(default_factory=dict)
     readings: tuple[Layout, ...] = ()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nnunetv2_mstkd.cases.problem import Problem
+from nnunetv2_mstkd.cases.problem import Problem, printable
 from nnunetv2_mstkd.errors import ConversionError
 
 
@@ -62,7 +62,7 @@ def list_source(folder: Path, endings: Sequence[str]) -> SourceListing:
         endings: of images, as ".nii.gz"; the case does not matter.
 
     Raises:
-        ConversionError: if it is no folder, or cannot be read.
+        ConversionError: if it is no folder, or cannot be read, or the path of an image is not UTF-8.
     """
     if not folder.is_dir():
         raise ConversionError(f"{folder} is no folder: give the one into which the dataset was unpacked")
@@ -71,6 +71,8 @@ def list_source(folder: Path, endings: Sequence[str]) -> SourceListing:
         _list_into(listing, folder, "", endings, (folder.resolve(),))
     except OSError as error:
         raise ConversionError(f"{folder} cannot be read: {error}") from error
+    for path in (folder, *(file.file for file in listing.files)):
+        _require_utf8(path)
     return listing
 
 
@@ -79,6 +81,14 @@ def split_ending(name: str, endings: Sequence[str]) -> tuple[str, str] | None:
     fitting = [ending for ending in endings if name.lower().endswith(ending)]
     longest = max(map(len, fitting), default=0)
     return (name[:-longest], name[-longest:]) if longest else None
+
+
+def _require_utf8(path: Path) -> None:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:  # at which SimpleITK would abort the process
+        shown = printable(str(path))
+        raise ConversionError(f"{shown}: its path is not UTF-8, so that it cannot be read. Rename it") from error
 
 
 def _list_into(

@@ -16,6 +16,10 @@ _DECATHLON = LabelSet({1: ED, 2: NCR, 3: ET})
 _TEST_PART = "validation|testing"
 
 
+def _channels(t1: str, t1ce: str, t2: str, flair: str) -> dict[str, tuple[str, ...]]:
+    return {"T1": (t1,), "T1ce": (t1ce,), "T2": (t2,), "FLAIR": (flair,)}
+
+
 def _old(name: str, year: str, case: str, patient: str = "", odd: tuple[LabelPattern, ...] = ()) -> Layout:
     """Return a row of the challenges up to 2021: `case/case_t1ce`, `case/case_seg`."""
     return Layout(
@@ -23,7 +27,7 @@ def _old(name: str, year: str, case: str, patient: str = "", odd: tuple[LabelPat
         title=year,
         images="**/{case}{modality}",
         case=case,
-        channels={"T1": "_t1", "T1ce": "_t1ce", "T2": "_t2", "FLAIR": "_flair"},
+        channels=_channels("_t1", "_t1ce", "_t2", "_flair"),
         labels=(LabelPattern("**/{case}_seg", beside=True), *odd),
         label_set=_UP_TO_2021,
         patient=patient,
@@ -40,7 +44,7 @@ def _new(name: str, title: str, prefix: str, label_set: LabelSet, excluded: str 
         title=title,
         images="**/{case}{modality}",
         case=rf"{prefix}-\d{{5}}-\d{{3}}",
-        channels={"T1": "-t1n", "T1ce": "-t1c", "T2": "-t2w", "FLAIR": "-t2f"},
+        channels=_channels("-t1n", "-t1c", "-t2w", "-t2f"),
         labels=(LabelPattern("**/{case}-seg", beside=True),),
         label_set=label_set,
         patient=rf"({prefix}-\d{{5}})-\d{{3}}",
@@ -72,7 +76,7 @@ LAYOUTS: tuple[Layout, ...] = (
         title="Medical Segmentation Decathlon, Task01 BrainTumour",
         images="**/imagesTr/{case}",
         case=r"BRATS_\d{3}",
-        channels={"T1": "", "T1ce": "", "T2": "", "FLAIR": ""},
+        channels=_channels("", "", "", ""),
         labels=(LabelPattern("**/labelsTr/{case}"),),
         label_set=_DECATHLON,
         volumes=("FLAIR", "T1", "T1ce", "T2"),
@@ -82,7 +86,7 @@ LAYOUTS: tuple[Layout, ...] = (
         title="UCSF-PDGM",
         images="**/{case}{modality}",
         case=r"UCSF-PDGM-\d{4}(?:_FU\d{3}d)?",
-        channels={"T1": "_T1", "T1ce": "_T1c", "T2": "_T2", "FLAIR": "_FLAIR"},
+        channels=_channels("_T1", "_T1c", "_T2", "_FLAIR"),
         labels=(LabelPattern("**/{case}_tumor_segmentation", beside=True),),
         label_set=_UP_TO_2021,
         patient=r"(UCSF-PDGM-\d{4})(?:_FU\d{3}d)?",
@@ -94,7 +98,7 @@ LAYOUTS: tuple[Layout, ...] = (
         title="UPENN-GBM",
         images="**/images_structural/**/{case}{modality}",
         case=r"UPENN-GBM-\d{5}_\d{2}",
-        channels={"T1": "_T1", "T1ce": "_T1GD", "T2": "_T2", "FLAIR": "_FLAIR"},
+        channels=_channels("_T1", "_T1GD", "_T2", "_FLAIR"),
         labels=(
             LabelPattern("**/images_segm/{case}_segm", "label: manual"),
             LabelPattern("**/automated_segm/{case}_automated_approx_segm", "label: automated"),
@@ -108,12 +112,9 @@ LAYOUTS: tuple[Layout, ...] = (
         title="BIDS",
         images="sub-*/**/anat/{case}{modality}",
         case=r"sub-[a-z0-9+]+(?:_ses-[a-z0-9+]+)?",
-        channels={
-            "T1": rf"{_ENTITY}_T1w",
-            "T1ce": rf"{_ENTITY}{_AGENT}{_ENTITY}_T1w",
-            "T2": rf"{_ENTITY}_T2w",
-            "FLAIR": rf"{_ENTITY}_FLAIR",
-        },
+        channels=_channels(
+            rf"{_ENTITY}_T1w", rf"{_ENTITY}{_AGENT}{_ENTITY}_T1w", rf"{_ENTITY}_T2w", rf"{_ENTITY}_FLAIR"
+        ),
         labels=(LabelPattern("**/anat/{case}*_dseg"),),
         label_set=None,
         patient=r"(sub-[a-z0-9+]+)(?:_ses-[a-z0-9+]+)?",

@@ -70,12 +70,12 @@ def test_problems_are_listed_and_nothing_is_written(source, out, tmp_path, capsy
     broken.write_bytes(broken.read_bytes()[:-20])
     assert convert(folder, out) == 1
     told = capsys.readouterr().err
-    assert "1 problems in 1 cases, so nothing was written" in told
+    assert "1 problem in 1 case, so nothing was written" in told
     assert "BraTS2021_00002: T2 (BraTS2021_00002_t2.nii.gz) cannot be read" in told
     assert not out.exists()
     assert convert(folder, out, "--skip-faulty") == 0
     assert described(out)["numTraining"] == 2
-    assert "left out: 1 cases, listed in provenance.csv" in capsys.readouterr().out
+    assert "left out: 1 case, listed in provenance.csv" in capsys.readouterr().out
 
 
 def test_the_options_reach_the_dataset(source, out, tmp_path):
@@ -149,13 +149,42 @@ def test_usage_errors_exit_with_2(arguments, capsys):
     assert "usage: mstkd convert" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--check", "d", "--preset", "native"], ["--check", "--preset"]),
+        (["--check", "d", "--folds", "5"], ["--check", "--folds"]),
+        (["--check", "d", "--skip-faulty", "--dry-run"], ["--check", "--skip-faulty", "--dry-run"]),
+        (["--check", "d", "--modality", "T1=t1"], ["--check", "--modality"]),
+        (["a", "b", "--folds", "5", "--splits", "s.json"], ["--folds", "--splits"]),
+        (["a", "b", "--folds", "3", "--partition", "p"], ["--folds", "--partition"]),
+        (["a", "b", "--partition", "p", "--splits", "s.json"], ["--partition", "--splits"]),
+        (["a", "b", "--root-variable", "B", "--copy"], ["--root-variable", "--copy"]),
+        (["a", "b", "--root-variable", "B", "--symlink"], ["--root-variable", "--symlink"]),
+    ],
+)
+def test_options_without_effect_are_refused_by_name(arguments, named, capsys):
+    with pytest.raises(SystemExit) as ended:
+        convert(*arguments)
+    assert ended.value.code == 2
+    told = capsys.readouterr().err.rpartition("error: ")[2]
+    assert all(name in told for name in named)
+
+
 def test_a_wrong_name_of_the_dataset_is_an_error_before_any_work(capsys):
     assert convert("nowhere", "BraTS") == 1
     assert "Dataset137_BraTS" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("severities", "code"), [([], 0), (["warning"], 0), (["warning", "error"], 1)])
-def test_check_prints_each_finding_and_fails_on_errors_only(monkeypatch, tmp_path, capsys, severities, code):
+@pytest.mark.parametrize(
+    ("severities", "code", "counts"),
+    [
+        ([], 0, "0 errors, 0 warnings, 0 notes"),
+        (["warning", "note"], 0, "0 errors, 1 warning, 1 note"),
+        (["warning", "error"], 1, "1 error, 1 warning, 0 notes"),
+    ],
+)
+def test_check_prints_each_finding_and_fails_on_errors_only(monkeypatch, tmp_path, capsys, severities, code, counts):
     class Finding(SimpleNamespace):
         def __str__(self):
             return f"{self.severity}: found"
@@ -171,7 +200,7 @@ def test_check_prints_each_finding_and_fails_on_errors_only(monkeypatch, tmp_pat
     assert [arguments[:3] for arguments in given] == [(tmp_path, tmp_path / "s.json", 1)]
     printed = capsys.readouterr().out.splitlines()
     assert printed[:-1] == [f"{severity}: found" for severity in severities]
-    assert printed[-1] == f"{tmp_path}: {code} errors, {len(severities) - code} warnings"
+    assert printed[-1] == f"{tmp_path}: {counts}"
 
 
 def test_an_interruption_says_how_to_go_on(source, out, monkeypatch, capsys):
@@ -181,3 +210,16 @@ def test_an_interruption_says_how_to_go_on(source, out, monkeypatch, capsys):
     monkeypatch.setattr("nnunetv2_mstkd.datasets.conversion.convert.plan_conversion", interrupted)
     assert convert(source(), out) == 1
     assert "To go on, repeat the command" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_called_like_a_variable_can_be_converted(source, out, tmp_path, monkeypatch):
+    source()
+    folder = (tmp_path / "source").rename(tmp_path / "a$b")
+    monkeypatch.delenv("b", raising=False)
+    assert convert(folder, out) == 1
+    assert convert(folder, out, "--copy") == 0
+    assert "dataset" not in described(out)
+    monkeypatch.setenv("BRATS", str(folder))
+    other = out.with_name("Dataset138_BraTS")
+    assert convert(folder, other, "--root-variable", "BRATS") == 0
+    assert described(other)["dataset"]["BraTS2021_00001"]["images"][0].startswith("$BRATS/BraTS2021_00001/")

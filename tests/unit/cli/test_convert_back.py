@@ -47,4 +47,5 @@ def test_another_dataset_json_can_be_named(tmp_path, capsys):
 def test_the_folder_of_the_predictions_and_files_are_no_place_to_write(tmp_path, capsys):
     assert "folder of the predictions" in failed(capsys, tmp_path, tmp_path)
     (tmp_path / "file").touch()
-    assert "is no folder" in failed(capsys, tmp_path, tmp_path / "file")
+    for out in (tmp_path / "file", tmp_path / "file/in/it"):
+        assert f"{tmp_path / 'file'} is no folder" in failed(capsys, tmp_path, out)

@@ -121,6 +121,26 @@ def test_a_table_that_the_images_contradict_is_an_error(folders, ct, claimed):
         extract()
 
 
+def test_a_case_of_the_table_that_the_dataset_does_not_have_is_told(folders, capsys):
+    raw, base = folders
+    write_case(raw, "a", ct=100, t2=7)
+    write_case(raw, "b", ct=0, t2=7)
+    claimed = {"a": MODALITIES.all, "B": MODALITIES.subset("T2")}  # a slip of the pen
+    write_availability(raw / AVAILABILITY_FILE, Availability(MODALITIES, claimed))
+    extract()
+    assert f"{AVAILABILITY_FILE} lists 1 cases that the dataset does not have (B): are" in capsys.readouterr().out
+    found = {"a": MODALITIES.all, "b": MODALITIES.subset("T2")}  # by the images
+    assert read_availability(base / AVAILABILITY_FILE, MODALITIES).present == found
+
+
+def test_a_table_that_lists_the_cases_of_the_dataset_is_taken_without_a_word(folders, capsys):
+    raw, _ = folders
+    write_case(raw, "a", ct=100, t2=7)
+    write_availability(raw / AVAILABILITY_FILE, Availability(MODALITIES, {"a": MODALITIES.all}))
+    extract()
+    assert AVAILABILITY_FILE not in capsys.readouterr().out
+
+
 def test_a_modality_that_no_case_has_is_an_error(folders):
     raw, base = folders
     write_case(raw, "a", ct=0, t2=7)

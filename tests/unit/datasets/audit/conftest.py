@@ -31,7 +31,7 @@ def phantom(seed: int, values: dict[str, int], shape=(24, 26, 28)) -> tuple[np.n
         inside = (distance < reach) & (tissue > 0)
         images[inside] = TISSUES[name]
         seg[inside] = values[name]
-    images *= rng.uniform(0.97, 1.03, size=images.shape) * rng.uniform(0.5, 3, size=4)  # each scanner has its own scale
+    images *= rng.uniform(0.97, 1.03, size=images.shape) * rng.uniform(2, 9, size=4)  # each scanner has its own scale
     return np.moveaxis(images, -1, 0) * (tissue > 0), seg
 
 

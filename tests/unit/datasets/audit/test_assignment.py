@@ -2,7 +2,7 @@
 
 import pytest
 
-from nnunetv2_mstkd.datasets.audit.assignment import Order, better_assignment
+from nnunetv2_mstkd.datasets.audit.assignment import Order, better_assignment, odd_cases, uncompared
 
 ORDERS = (
     Order("size", "big", "middle", 1.0),
@@ -81,3 +81,18 @@ def test_what_no_case_has_gets_no_role_from_what_is_there():
     verdict = better_assignment([case(1, 3, None)] * 6, DECLARED, orders)
     assert verdict is not None
     assert verdict.roles[2] == "small"
+
+
+def test_cases_that_are_odd_alike_go_together():
+    cases = [case(3, 2, 1), case(1, 2, 3), case(2, 3, 1), case(1, 2, 3)]
+    assert odd_cases(cases, DECLARED, ORDERS, 2.0) == {
+        ((0, ("small",)), (2, ("big",))): [1, 3],
+        ((0, ("middle",)), (1, ("big",))): [2],
+    }
+
+
+def test_pairs_that_too_few_cases_compare_are_counted():
+    cases = [case(3, 2, 1)] * 2 + [case(3, 2, None)] * 5
+    assert uncompared(cases, DECLARED, ORDERS) == {(0, 2): 2, (1, 2): 2}
+    assert uncompared(cases, DECLARED, ORDERS[:2]) == {(0, 2): 0, (1, 2): 2}
+    assert uncompared([case(3, 2, 1)] * 3, DECLARED, ORDERS) == {}

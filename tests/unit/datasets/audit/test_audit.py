@@ -17,7 +17,12 @@ FOUR = Modalities(("T1", "T1ce", "T2", "FLAIR"))
 
 
 def found(folder, **options) -> list[str]:
-    return [str(finding) for finding in audit_dataset(folder, **options)]
+    """Return the errors and warnings: where a case is spoilt, notes say that too few are left to judge by."""
+    return [str(finding) for finding in audit_dataset(folder, **options) if finding.severity != "note"]
+
+
+def notes(folder) -> list[str]:
+    return [str(finding) for finding in audit_dataset(folder) if finding.severity == "note"]
 
 
 def the_only(folder, **options) -> str:
@@ -37,7 +42,7 @@ def rewrite(file, change) -> None:
 def test_a_sound_dataset_has_no_findings_and_is_left_alone(dataset):
     folder = dataset()
     before = {file: (file.stat().st_mtime_ns, file.stat().st_size) for file in folder.rglob("*")}
-    assert found(folder) == []
+    assert audit_dataset(folder) == []
     assert {file: (file.stat().st_mtime_ns, file.stat().st_size) for file in folder.rglob("*")} == before
 
 
@@ -96,12 +101,47 @@ def test_one_case_whose_channels_are_exchanged_is_named(dataset):
     assert line.startswith(f"warning: channels: {told}")
 
 
-def test_two_cases_are_too_few_to_judge_labels(dataset):
-    assert found(dataset(names=("a", "b"), values={"NCR": 2, "ED": 1, "ET": 3})) == []
+def test_one_case_whose_labels_are_exchanged_is_named(dataset):
+    folder = dataset(names=[f"case_{i}" for i in range(5)])
+    rewrite(folder / "labelsTr/case_3.nii.gz", lambda seg: np.array([0, 2, 1, 3], np.uint8)[seg])
+    told = "in 1 of 5 cases (case_3) 1 (necrosis) looks like oedema, 2 (oedema) looks like necrosis"
+    assert the_only(folder).startswith(f"warning: labels: {told}")
 
 
-def test_unknown_sequences_are_not_judged(dataset):
-    assert found(dataset(channels=("ADC", "SWI", "DTI", "PET"))) == []
+def test_two_cases_are_too_few_to_judge_a_dataset_by(dataset):
+    folder = dataset(names=("a", "b"), channels=("T1ce", "T1", "T2", "FLAIR"))
+    assert the_only(folder).startswith("warning: channels: in 2 of 2 cases (a, b) channel 0 (T1ce) looks like T1, ")
+    takes = "This takes 3 cases that show both, and there are"
+    assert notes(folder) == [
+        f"note: channels: not judged as a whole: T1ce, T1, T2, FLAIR. {takes} 2 of 2",
+        f"note: labels: not judged as a whole: 1 (necrosis), 2 (oedema), 3 (enhancing tumour). {takes} 0 of 0",
+    ]
+
+
+def test_what_has_no_known_name_is_not_judged_and_that_is_said(dataset):
+    folder = dataset(channels=("ADC", "SWI", "DTI", "PET"), labels={"background": 0, "a": 1, "b": 2, "c": 3})
+    assert found(folder) == []
+    assert [line.split(";")[0] for line in notes(folder)] == [
+        "note: channels: not judged: ADC, SWI, DTI, PET",
+        "note: labels: not judged: 1 (a), 2 (b), 3 (c)",
+    ]
+
+
+def test_one_label_tells_no_contrast_agent_and_that_is_said(dataset):
+    folder = dataset(values={"NCR": 1, "ED": 1, "ET": 1}, labels={"background": 0, "tumour": 1})
+    assert found(folder) == []
+    assert [line.split(". ")[0].split(";")[0] for line in notes(folder)] == [
+        "note: channels: not told apart as a whole: T1 from T1ce",
+        "note: labels: not judged: 1 (tumour)",
+    ]
+
+
+def test_cases_without_a_lesion_are_counted_where_they_are_missed(dataset):
+    folder = dataset()
+    for i in range(2):
+        rewrite(folder / f"labelsTr/case_{i}.nii.gz", np.zeros_like)
+    assert len(notes(folder)) == 2
+    assert all(line.endswith("there are 1 of 3 (no label of 20 voxels: 2)") for line in notes(folder))
 
 
 # --- values ----------------------------------------------------------------------------------------------------------
@@ -150,7 +190,32 @@ def test_a_truncated_image_is_an_error(dataset):
 def test_a_missing_channel_is_an_error(dataset):
     folder = dataset()
     (folder / "imagesTr/case_2_0001.nii.gz").unlink()
-    assert "error: case_2: has no file for the channels 0001 (T1ce)" in found(folder)[0]
+    assert "error: case_2: has no file for the channels 0001 (T1ce)" in the_only(folder)
+
+
+def test_a_dangling_link_is_called_so(dataset, tmp_path):
+    folder = dataset()
+    file = folder / "imagesTr/case_2_0001.nii.gz"
+    file.unlink()
+    file.symlink_to(tmp_path / "gone.nii.gz")
+    told = f"error: case_2: {file} is a dangling link: restore {tmp_path / 'gone.nii.gz'}, or link to where it is now"
+    assert the_only(folder) == told
+
+
+def test_labels_of_another_grid_and_of_another_case_are_told(dataset):
+    folder = dataset(names=[f"case_{i}" for i in range(4)])
+    shutil.copy(folder / "labelsTr/case_0.nii.gz", folder / "labelsTr/case_1.nii.gz")
+    rewrite(folder / "labelsTr/case_3.nii.gz", lambda seg: np.roll(seg, (12, 13), (0, 1)))  # by half of the volume
+    copied, elsewhere = (line for line in found(folder) if "label maps" in line)
+    assert copied.startswith("warning: label maps: 1 cases (case_1) have the label map of case_0, voxel by voxel")
+    assert elsewhere.startswith("warning: label maps: in 1 cases (case_3) labels lie where all channels are 0: ")
+
+
+def test_what_is_ignored_may_lie_anywhere(dataset):
+    folder = dataset(labels={"background": 0, "necrosis": 1, "edema": 2, "enhancing tumor": 3, "ignore": 4})
+    for i in range(3):
+        rewrite(folder / f"labelsTr/case_{i}.nii.gz", lambda seg: np.where(np.arange(28) < 4, np.uint8(4), seg))
+    assert audit_dataset(folder) == []
 
 
 def test_a_missing_label_is_an_error(dataset):
@@ -178,6 +243,9 @@ def test_the_key_dataset_is_followed(dataset, tmp_path, monkeypatch, style):
     assert found(folder) == []
     (tmp_path / "elsewhere/case_1_0002.nii.gz").unlink()
     assert "case_1_0002.nii.gz is not there" in the_only(folder)
+    if style == "variable":
+        monkeypatch.delenv("SOURCE_OF_TEST")
+        assert "names files of 3 cases by $SOURCE_OF_TEST, which is not set" in the_only(folder)
 
 
 def test_a_folder_that_is_no_dataset_is_refused(tmp_path):
@@ -198,9 +266,9 @@ def test_one_patient_twice_is_an_error_and_worse_across_a_fold(dataset):
     for channel in range(4):
         shutil.copy(folder / f"imagesTr/case_0_{channel:04d}.nii.gz", folder / f"imagesTr/case_2_{channel:04d}.nii.gz")
     assert "error: case_2: has the same image as case_0 (T1, T1ce, T2, FLAIR): one patient twice?" in the_only(folder)
-    splits = [{"train": ["case_0", "case_1"], "val": ["case_2"]}]
-    (folder / "splits_final.json").write_text(json.dumps(splits))
-    assert "splits_final.json trains on one and validates with the other in fold 0" in the_only(folder)
+    for train, val in (("case_0", "case_2"), ("case_2", "case_0")):
+        (folder / "splits_final.json").write_text(json.dumps([{"train": [train, "case_1"], "val": [val]}]))
+        assert "splits_final.json trains on one and validates with the other in fold 0" in the_only(folder)
 
 
 def test_a_copy_that_is_compressed_anew_is_one(dataset):
@@ -244,6 +312,14 @@ def test_a_file_that_is_two_channels_is_an_error(dataset):
     folder = dataset()
     shutil.copy(folder / "imagesTr/case_1_0000.nii.gz", folder / "imagesTr/case_1_0002.nii.gz")
     assert "hold the same voxels: one is a copy" in the_only(folder)
+
+
+def test_the_provenance_of_another_program_is_a_warning_and_no_end(dataset):
+    folder = dataset(values={"NCR": 1, "ED": 2, "ET": 4})
+    (folder / "provenance.csv").write_text("file,origin\na,b\n")
+    lines = found(folder)
+    assert sum(line.startswith("warning: provenance.csv: is no table of mstkd convert") for line in lines) == 1
+    assert any("the value 4 occurs" in line for line in lines)
 
 
 def test_several_scans_of_a_patient_without_splits_are_told(dataset):

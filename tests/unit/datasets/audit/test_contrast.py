@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import distance_transform_cdt
 
 from nnunetv2_mstkd.datasets.audit.contrast import Contrast, contrast_of
 
@@ -51,6 +52,28 @@ def test_a_bright_tail_is_positive(volume):
 
 def test_nothing_is_told_without_lesion_brain_or_background(volume):
     image, seg = volume
-    assert contrast_of({0: image}, np.zeros_like(seg)) == Contrast()
-    assert contrast_of({0: image + 1}, seg) == Contrast()
-    assert contrast_of({0: np.where(np.arange(26) < 5, image, 0)}, seg) == Contrast()
+    assert contrast_of({0: image}, np.zeros_like(seg)) == Contrast(untold="no label of 20 voxels")
+    assert contrast_of({0: image + 1}, seg) == Contrast(untold="the surroundings of the brain are not zero")
+    few = contrast_of({0: np.where(np.arange(26) < 5, image, 0)}, seg)
+    assert few == Contrast(untold="fewer than 1000 voxels of brain outside of the labels")
+
+
+@pytest.mark.parametrize(("around", "is_measured"), [(8, False), (9, True)])
+def test_a_brain_may_fill_0_7_of_the_volume(volume, around, is_measured):
+    image, seg = (np.pad(array[3:23, 3:23, 3:23], ((0, 0), (0, 0), (0, around))) for array in volume)
+    assert bool(contrast_of({0: image}, seg).channels) == is_measured  # 20 / 28 is 0.71, 20 / 29 is 0.69
+
+
+@pytest.mark.parametrize(("count", "told"), [(20, [1, 2, 3]), (19, [1, 2])])
+def test_a_label_is_measured_from_20_voxels_on(volume, count, told):
+    image, seg = volume
+    seg.flat[np.flatnonzero((seg == 0) & (image > 0))[:count]] = 3
+    assert list(contrast_of({0: image}, seg).labels) == told
+
+
+@pytest.mark.parametrize(("distance", "counts"), [(1, False), (2, False), (3, True)])
+def test_what_lies_within_2_voxels_of_the_lesion_is_not_normal(volume, distance, counts):
+    image, seg = volume
+    away = distance_transform_cdt(seg == 0, metric="taxicab")
+    changed = np.where(away == distance, np.float32(1000), image)
+    assert (contrast_of({0: changed}, seg) != contrast_of({0: image}, seg)) == counts

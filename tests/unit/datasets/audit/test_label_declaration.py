@@ -35,6 +35,10 @@ def test_what_is_right_is_found_right(labels, order):
         ({"a": 0, "b": 1}, None, "'background' must be 0; it is None"),
         (BRATS_2023, None, "is None, but there are 3 regions (whole_tumor, tumor_core, enhancing_tumor)"),
         (BRATS_2023, [2, 1], "is [2, 1], but there are 3 regions"),
+        (BRATS_2023, ["2", "1", "3"], "is ['2', '1', '3'], but there are 3 regions"),
+        ({"background": 0, "a": 1, "b": 1}, None, "error: labels: a and b are both 1;"),
+        ({"background": 0, "a": [1, 2], "b": [2, 1]}, [1, 2], "error: labels: a and b are both 1, 2;"),
+        ({"background": 0, "a": [0, 1], "b": [1]}, [1, 1], "error: labels: a is [0, 1], and holds 0"),
         # 1 is in whole tumour and core: painted 1, then 2. 2 is in the whole alone: painted 1
         (BRATS_2023, [1, 2, 3], "[1, 2, 3] does not give the labels back: 1 comes back as 2, 2 comes back as 1."),
         # the smallest region first: whole tumour paints over all

@@ -3,8 +3,7 @@
 import pytest
 
 from nnunetv2_mstkd.datasets.audit.finding import Finding
-from nnunetv2_mstkd.datasets.audit.raw_dataset import RawCase, find_cases, read_json_object
-from nnunetv2_mstkd.errors import ConversionError
+from nnunetv2_mstkd.datasets.audit.raw_dataset import RawCase, find_cases
 from nnunetv2_mstkd.modalities import Modalities
 
 TWO = Modalities(("T1", "T2"))
@@ -46,7 +45,8 @@ def test_channels_are_grouped_by_case(found, tmp_path):
             ("imagesTr/a_0000.nii.gz", "imagesTr/a_0001.nii.gz", "imagesTr/a_0002.nii.gz"),
             "error: a: has the channels 0002, but dataset.json has 2 (T1, T2)",
         ),
-        (("imagesTr/a_0000.nii.gz", "imagesTr/a_0001.nii"), "1 files have another name (a_0001.nii)"),
+        (("imagesTr/a_0000.nii.gz", "imagesTr/a_0001.nii"), "error: a: has no file for the channels 0001 (T2)"),
+        (("imagesTr/a_0000.nii.gz", "imagesTr/a_1.nii.gz"), "error: imagesTr: 1 files have another name (a_1.nii.gz)"),
         (("imagesTr/a_0000.nii.gz", "imagesTr/._a_0000.nii.gz"), "1 files are hidden (._a_0000.nii.gz)"),
         (("imagesTr/a.nii.gz",), "holds no images of the name <case>_0000.nii.gz"),
         (("imagesTr/a_0000.nii.gz", "imagesTr/a_0001.nii.gz", "labelsTr/b.nii.gz"), "1 labels have no images (b)"),
@@ -56,15 +56,43 @@ def test_names_that_nnunet_would_misread_are_told(found, files, message):
     assert any(message in line for line in found(*files)[1])
 
 
+def test_what_nnunet_passes_over_is_a_note(found):
+    files = ("imagesTr/a_0000.nii.gz", "imagesTr/a_0001.nii.gz", "imagesTr/notes.txt", "imagesTr/a_0000.json")
+    told = "note: imagesTr: nnU-Net passes over what does not end in .nii.gz: 2 files (a_0000.json, notes.txt)"
+    assert found(*files, "imagesTr/.DS_Store")[1] == [told]
+
+
+def test_links_that_lead_nowhere_belong_to_their_case(found, tmp_path):
+    (tmp_path / "imagesTr").mkdir()
+    (tmp_path / "imagesTr/a_0001.nii.gz").symlink_to(tmp_path / "gone.nii.gz")
+    cases, findings = found("imagesTr/a_0000.nii.gz")
+    assert list(cases[0].images) == [0, 1]
+    assert findings == []
+
+
+def test_a_variable_that_is_not_set_is_told_once(found, monkeypatch):
+    monkeypatch.setenv("SET", "/data")
+    monkeypatch.delenv("UNSET", raising=False)
+    entry = {"images": ["$UNSET/a_0.nii.gz", "${UNSET}/a_1.nii.gz"], "label": "$SET/a.nii.gz"}
+    listing = {"a": entry, "b": entry, "c": {"images": ["$SET/0", "$SET/1"], "label": "l"}}
+    cases, findings = found(dataset=listing, numTraining=3)
+    assert [case.unset for case in cases] == [("$UNSET", "${UNSET}"), ("$UNSET", "${UNSET}"), ()]
+    assert findings == [
+        "error: dataset.json: names files of 2 cases by $UNSET, which is not set: export it, as for the training",
+        "error: dataset.json: names files of 2 cases by ${UNSET}, which is not set: export it, as for the training",
+    ]
+
+
+def test_a_dollar_in_a_name_that_is_there_is_no_variable(found, tmp_path):
+    (tmp_path / "US$").mkdir()
+    entry = {"images": ["US$/a_$0.nii.gz", "US$/a_$ABSENT.nii.gz"], "label": "US$/a.nii.gz"}
+    cases, findings = found("US$/a_$0.nii.gz", "US$/a_$ABSENT.nii.gz", "US$/a.nii.gz", dataset={"a": entry})
+    assert cases[0].unset == ()
+    assert findings == []
+
+
 @pytest.mark.parametrize(
     "listing", [{}, [], {"a": {"images": ["x"]}}, {"a": {"images": "x", "label": "y"}}, {"a": None}]
 )
 def test_a_damaged_key_dataset_is_told(found, listing):
     assert any("'dataset'" in line for line in found(dataset=listing)[1])
-
-
-@pytest.mark.parametrize("text", ["{", "[1]", "\udcff"])
-def test_a_damaged_json_is_refused_with_its_name(tmp_path, text):
-    (tmp_path / "dataset.json").write_bytes(text.encode("utf-8", "surrogateescape"))
-    with pytest.raises(ConversionError, match=r"dataset\.json"):
-        read_json_object(tmp_path / "dataset.json")

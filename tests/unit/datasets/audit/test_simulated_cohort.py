@@ -8,9 +8,10 @@ from nnunetv2_mstkd.datasets.audit.audit import audit_dataset
 from nnunetv2_mstkd.datasets.audit.case_facts import gather_facts
 from nnunetv2_mstkd.datasets.audit.contrast import Contrast
 from nnunetv2_mstkd.datasets.audit.label_evidence import swapped_labels
-from nnunetv2_mstkd.datasets.audit.raw_dataset import RawCase, find_cases, read_json_object
-from nnunetv2_mstkd.datasets.audit.sequence_evidence import likely_sequences
+from nnunetv2_mstkd.datasets.audit.raw_dataset import RawCase, find_cases
+from nnunetv2_mstkd.datasets.audit.sequence_evidence import judge_sequences
 from nnunetv2_mstkd.datasets.demonstration.cohort import Cohort, write_cohort
+from nnunetv2_mstkd.datasets.json_object import read_json_object
 from nnunetv2_mstkd.modalities import Modalities
 
 pytestmark = pytest.mark.slow  # the cohort takes ten seconds
@@ -38,26 +39,37 @@ def test_the_cohort_itself_has_no_findings(folder):
 
 @pytest.mark.parametrize("names", list(itertools.permutations(FOUR))[1:], ids="-".join)
 def test_every_other_order_of_the_channels_is_seen(contrasts, names):
-    sequences, findings = likely_sequences(contrasts, Modalities(names))
-    assert tuple(sequences.values()) == FOUR
-    assert len(findings) == 1
+    evidence = judge_sequences(contrasts, Modalities(names))
+    assert tuple(evidence.likely.values()) == FOUR
+    assert len(evidence.findings) == 1
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(BRATS_2023))[1:], ids="-".join)
 def test_every_other_order_of_the_labels_is_seen(contrasts, order):
-    findings = swapped_labels(list(contrasts.values()), dict(enumerate(order, 1)), dict(enumerate(FOUR)))
-    assert len(findings) == 1
+    (finding,) = swapped_labels(contrasts, dict(enumerate(order, 1)), dict(enumerate(FOUR)))
     moved = [value for value, (a, b) in enumerate(zip(order, BRATS_2023, strict=True), 1) if a != b]
-    assert all(f"{value} should be" in findings[0].message for value in moved)
+    assert all(f"{value} should be" in finding.message for value in moved)
 
 
-@pytest.mark.parametrize("pair", [(0, 2), (0, 3), (2, 3)])
+@pytest.mark.parametrize("pair", [(0, 1), (0, 2), (0, 3), (2, 3)])
 def test_one_case_with_exchanged_channels_is_seen(contrasts, pair):
     first, second = pair
     name, contrast = list(contrasts.items())[3]
     moved = {first: second, second: first}
     channels = {moved.get(channel, channel): features for channel, features in contrast.channels.items()}
-    sequences, findings = likely_sequences({**contrasts, name: Contrast(channels)}, Modalities(FOUR))
-    assert tuple(sequences.values()) == FOUR
-    assert len(findings) == 1
-    assert f"in 1 of 5 cases ({name}) channel {first} ({FOUR[first]}) looks like" in findings[0].message
+    evidence = judge_sequences({**contrasts, name: Contrast(channels)}, Modalities(FOUR))
+    assert tuple(evidence.likely.values()) == FOUR
+    assert evidence.odd_cases == {name}
+    (finding,) = evidence.findings
+    assert f"in 1 of 5 cases ({name}) channel {first} ({FOUR[first]}) looks like" in finding.message
+
+
+@pytest.mark.parametrize("pair", [(1, 2), (2, 3)])
+def test_one_case_with_exchanged_labels_is_seen(contrasts, pair):
+    first, second = pair
+    name, contrast = list(contrasts.items())[3]
+    moved = {first: second, second: first}
+    labels = {moved.get(value, value): features for value, features in contrast.labels.items()}
+    mixed = {**contrasts, name: Contrast(contrast.channels, labels)}
+    (finding,) = swapped_labels(mixed, dict(enumerate(BRATS_2023, 1)), dict(enumerate(FOUR)))
+    assert finding.message.startswith(f"in 1 of 5 cases ({name}) {first} (")

@@ -1,12 +1,10 @@
-"""Splits and patients."""
+"""Splits."""
 
 import json
 
 import pytest
 
-from nnunetv2_mstkd.datasets.audit.patient_name import patient_in, patients_of
-from nnunetv2_mstkd.datasets.audit.splits import check_splits, splits_files
-from nnunetv2_mstkd.errors import ConversionError
+from nnunetv2_mstkd.datasets.audit.splits import check_splits, read_folds, splits_files
 
 PATIENTS = {"a_1": "a", "a_2": "a", "b_1": "b", "c_1": "c"}
 
@@ -18,7 +16,7 @@ def found(tmp_path):
     def check(content) -> list[str]:
         file = tmp_path / "splits_final.json"
         file.write_text(content if isinstance(content, str) else json.dumps(content))
-        return [str(finding) for finding in check_splits([file], PATIENTS)]
+        return [str(finding) for finding in check_splits({file: read_folds(file, PATIENTS)}, PATIENTS)]
 
     return check
 
@@ -48,6 +46,44 @@ def test_what_is_wrong_with_a_fold_is_told(found, fold, message):
     assert message in lines[0]
 
 
+@pytest.mark.parametrize(
+    ("folds", "message"),
+    [
+        (
+            [{"train": ["a_1", "a_2"], "val": ["b_1", "c_1", "b_1"]}],
+            "error: {}, fold 0: val names 1 cases more than once",
+        ),
+        ([{"train": ["b_1", "c_1", "c_1"], "val": ["a_1", "a_2"]}], "error: {}, fold 0: train names 1 cases more than"),
+        ([{"train": ["a_1", "a_2", "b_1", "c_1"], "val": []}], "error: {}, fold 0: val is empty"),
+        ([{"train": [], "val": ["a_1", "a_2", "b_1", "c_1"]}], "error: {}, fold 0: train is empty"),
+        (
+            [{"train": ["a_1", "a_2"], "val": ["b_1", "c_1"]}, {"train": ["b_1"], "val": ["a_1", "a_2", "c_1"]}],
+            "warning: {}: 1 cases are validated in several folds (c_1)",
+        ),
+        (
+            [{"train": ["a_1", "a_2", "c_1"], "val": ["b_1"]}, {"train": ["b_1", "c_1"], "val": ["a_1", "a_2"]}],
+            "warning: {}: 1 cases are validated in no fold (c_1)",
+        ),
+    ],
+)
+def test_entries_that_are_empty_doubled_or_out_of_balance_are_told(found, tmp_path, folds, message):
+    lines = found(folds)
+    assert len(lines) == 1
+    assert lines[0].startswith(message.format(tmp_path / "splits_final.json"))
+
+
+def test_a_csv_file_is_read_as_the_converter_reads_it(tmp_path):
+    file = tmp_path / "folds.csv"
+    file.write_text("case,fold\na_1,0\na_2,0\nb_1,1\nc_1,1\n")
+    folds = read_folds(file, PATIENTS)
+    assert folds == [{"train": ["b_1", "c_1"], "val": ["a_1", "a_2"]}, {"train": ["a_1", "a_2"], "val": ["b_1", "c_1"]}]
+    assert check_splits({file: folds}, PATIENTS) == []
+    file.write_text("case,fold\na_1,0\na_2,1\nb_1,0\nc_1,1\n")
+    (finding,) = check_splits({file: read_folds(file, PATIENTS)}, PATIENTS)
+    assert finding.severity == "error"
+    assert "(a) with scans in train and in val" in finding.message
+
+
 @pytest.mark.parametrize("content", ["{", {}, [], [{"train": []}], [{"train": "a", "val": []}], [[]]])
 def test_a_damaged_file_is_told(found, content):
     assert found(content)[0].startswith("error: ")
@@ -61,29 +97,3 @@ def test_the_file_is_sought_where_nnunet_has_it(tmp_path, monkeypatch):
     monkeypatch.setenv("nnUNet_preprocessed", str(tmp_path / "preprocessed"))
     assert [file.parent.parent.name for file in splits_files(folder, None)] == ["raw", "preprocessed"]
     assert splits_files(folder, tmp_path / "mine.json") == [tmp_path / "mine.json"]
-
-
-@pytest.mark.parametrize(
-    ("case", "patient"),
-    [
-        ("BraTS-GLI-00005-101", "BraTS-GLI-00005"),
-        ("UCSF-PDGM-0391_FU003d", "UCSF-PDGM-0391"),
-        ("UCSF-PDGM-0391_FU003d_nifti", "UCSF-PDGM-0391"),
-        ("UPENN-GBM-00001_21", "UPENN-GBM-00001"),
-        ("sub-01_ses-2", "sub-01"),
-        ("sub-01_ses-2_run-1", "sub-01"),
-        ("SIM-00002-001", "SIM-00002"),
-        ("BraTS2021_00005", "BraTS2021_00005"),
-        ("patient_7_1", "patient_7_1"),
-    ],
-)
-def test_patients_are_read_from_names(case, patient):
-    assert patient_in(case) == patient
-
-
-def test_the_converters_table_counts_more_than_names(tmp_path):
-    (tmp_path / "provenance.csv").write_text("case,patient,part\np_1,p,T1\np_2,p,T1\n")
-    assert patients_of(tmp_path, ["p_1", "p_2", "sub-01_ses-1"]) == {"p_1": "p", "p_2": "p", "sub-01_ses-1": "sub-01"}
-    (tmp_path / "provenance.csv").write_text("something\nelse\n")
-    with pytest.raises(ConversionError, match=r"provenance\.csv cannot be read"):
-        patients_of(tmp_path, ["p_1"])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK
 
+from nnunetv2_mstkd.datasets.back import prediction
 from nnunetv2_mstkd.datasets.back.convert_back import convert_back, targets_in
 from nnunetv2_mstkd.datasets.back.prediction import find_predictions
 from nnunetv2_mstkd.datasets.back.way_back import WayBack
@@ -49,7 +50,7 @@ def test_what_is_there_already_is_left_alone(convert, tmp_path):
 def test_nothing_is_overwritten_and_nothing_written_then(convert, tmp_path, write_labels):
     write_labels(tmp_path / "out/b_seg.nii.gz", LABELS.astype(np.uint8))
     with pytest.raises(
-        ConversionError, match=r"1 problems, nothing is written:\s.*b_seg\.nii\.gz is there with other content"
+        ConversionError, match=r"1 problem, nothing is written:\s.*b_seg\.nii\.gz is there with other content"
     ):
         convert()
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["b_seg.nii.gz"]
@@ -66,7 +67,7 @@ def test_equal_labels_on_another_grid_are_other_content(convert, tmp_path):
 
 
 def test_an_unknown_value_stops_all_with_file_and_value(convert, tmp_path):
-    with pytest.raises(ConversionError, match=r"b\.nii\.gz has the value 5 \(RC\), 7, but .* knows 0, 1, 2, 3 only"):
+    with pytest.raises(ConversionError, match=r"b\.nii\.gz has the values 5 \(RC\), 7, but .* knows 0, 1, 2, 3 only"):
         convert(a=LABELS, b=np.array([[[0, 5, 7]]]))
     assert not (tmp_path / "out").exists()
 
@@ -78,6 +79,39 @@ def test_a_truncated_label_map_stops_all(convert, predictions, tmp_path):
     with pytest.raises(ConversionError, match=r"a\.nii\.gz cannot be read"):
         convert_back({"a": file}, {"a": tmp_path / "out/a.nii.gz"}, WAY)
     assert not (tmp_path / "out").exists()
+
+
+def test_an_image_is_told_by_a_few_of_its_values(convert):
+    with pytest.raises(ConversionError, match=r"the values 4, 5 \(RC\), 6, 7, 8, 9, 10, 11, and 88 more, but"):
+        convert(a=np.arange(100).reshape(4, 5, 5))
+
+
+def test_values_of_other_types_are_taken_for_what_they_are(convert, write_labels, tmp_path):
+    file = tmp_path / "float.nii.gz"
+    write_labels(file, LABELS.astype(np.float32))
+    assert np.array_equal(prediction.converted(file, WAY).labels, np.array([0, 1, 2, 4])[LABELS])
+    write_labels(file, LABELS + np.float32(0.5))
+    with pytest.raises(prediction.LabelError, match=r"has the values 0\.5, 1\.5, 2\.5, 3\.5, but"):
+        prediction.converted(file, WAY)
+
+
+def test_nan_and_several_volumes_are_refused(write_labels, tmp_path):
+    file = tmp_path / "odd.nii.gz"
+    write_labels(file, np.where(LABELS == 3, np.nan, LABELS).astype(np.float32))
+    with pytest.raises(prediction.LabelError, match="has 6 NaN and 0 infinite voxels of 24"):
+        prediction.converted(file, WAY)
+    volume = SimpleITK.GetImageFromArray(LABELS.astype(np.uint8))
+    SimpleITK.WriteImage(SimpleITK.JoinSeries([volume, volume]), str(file))
+    with pytest.raises(prediction.LabelError, match="holds 2 volumes, but one is needed"):
+        prediction.converted(file, WAY)
+
+
+def test_each_prediction_is_decoded_once(convert, monkeypatch, tmp_path):
+    read: list[str] = []
+    original = prediction.read_image
+    monkeypatch.setattr(prediction, "read_image", lambda file: read.append(str(file)) or original(file))
+    convert()
+    assert read == [str(tmp_path / f"predictions/{case}.nii.gz") for case in "ab"]
 
 
 def test_an_empty_folder_is_an_error(tmp_path):

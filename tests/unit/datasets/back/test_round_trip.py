@@ -23,7 +23,11 @@ def dataset_json(layout: str, preset: str) -> tuple[dict, np.ndarray, np.ndarray
         "native_labels": {str(value): native for value, native in target.native_values.items()},
         "prediction_name": BY_NAME[layout].prediction_name,
     }
-    content = {"labels": dict(target.labels), "mstkd_conversion": section}
+    content = {
+        "labels": dict(target.labels),
+        "regions_class_order": target.regions_class_order,
+        "mstkd_conversion": section,
+    }
     return content, source, converted
 
 
@@ -52,7 +56,8 @@ def test_the_challenges_of_old_get_their_4(predictions, tmp_path):
         "prediction_name": "{case}.nii.gz",
     }
     labels = {"background": 0, "whole_tumor": [1, 2, 3], "tumor_core": [1, 3], "enhancing_tumor": [3]}
-    folder = predictions({"labels": labels, "mstkd_conversion": section}, {"a": np.array([[[0, 1], [2, 3]]])})
+    content = {"labels": labels, "regions_class_order": [2, 1, 3], "mstkd_conversion": section}
+    folder = predictions(content, {"a": np.array([[[0, 1], [2, 3]]])})
     assert main(["convert-back", str(folder), str(tmp_path / "out")]) == 0
     written = SimpleITK.ReadImage(str(tmp_path / "out/a.nii.gz"))
     assert SimpleITK.GetArrayFromImage(written).tolist() == [[[0, 1], [2, 4]]]

@@ -83,7 +83,7 @@ def test_a_label_map_of_another_size_is_refused(make_source):
 def test_unknown_label_values_are_told_with_the_known_ones(make_source):
     source = make_source()
     edit(source.cases[1].label, lambda seg: np.where(seg == 4, 3, seg))
-    assert "BraTS2021_00002: its label map BraTS2021_00002_seg.nii.gz has 3, but the labels are 1=NCR, 2=ED, 4=ET" in (
+    assert "BraTS2021_00002: its label map BraTS2021_00002_seg.nii.gz has 3, but the labels are 1=NCR,2=ED,4=ET" in (
         refusal(source)
     )
 
@@ -211,7 +211,7 @@ def test_what_the_scan_found_is_told_once(make_source, but):
     source = but(make_source(), 1, label=None)
     object.__setattr__(source, "problems", (Problem("BraTS2021_00002", "no label found"),))
     told = refusal(source)
-    assert told.startswith("1 problems in 1 cases")
+    assert told.startswith("1 problem in 1 case,")
     assert "no label found" in told
 
 
@@ -269,7 +269,7 @@ def test_a_four_that_never_stands_beside_a_three_is_no_resection_cavity(tmp_path
     cases = scan(tmp_path / "source").cases
     for case in cases if num_old > 1 else cases[:1]:
         edit(case.label, lambda voxels: np.where(voxels == 3, 4, voxels))
-    assert "The value 4 makes this BraTS" in refusal(scan(tmp_path / "source"))
+    assert "the value 4 makes the labels of all cases 1=NCR,2=ED,3=ET,4=RC" in refusal(scan(tmp_path / "source"))
 
 
 def test_a_value_that_few_cases_have_does_not_say_what_all_are(tmp_path):
@@ -278,6 +278,64 @@ def test_a_value_that_few_cases_have_does_not_say_what_all_are(tmp_path):
     odd = scan(tmp_path / "source").cases[0]
     edit(odd.label, lambda voxels: np.where(voxels == 3, 4, voxels))
     told = refusal(scan(tmp_path / "source"))
-    assert f"only 1 of {len(written)} cases have it, 0 of them beside 3: {odd.name}" in told
+    assert f"{odd.name}: the value 4 makes the labels of all cases 1=NCR,2=ED,3=ET,4=RC" in told
+    assert f"but it is in only 1 of {len(written)} cases, in 0 of them beside 3" in told
     assert "--layout brats-gli-post" in told
+    assert "--skip-faulty" in told
+    left = check_dataset(scan(tmp_path / "source"), skip_faulty=True)
+    assert (left.source.layout, len(left.reports)) == ("brats2023", len(written) - 1)
+    assert [problem.case for problem in left.excluded] == [odd.name]
     assert check_dataset(scan(tmp_path / "source", "brats-gli-post")).source.layout == "brats-gli-post"
+
+
+def test_labels_are_told_by_sound_cases_and_together_with_other_problems(tmp_path):
+    """A label map that stops its case by itself does not say what the values of the others mean."""
+    write_source(tmp_path / "source", "brats2023", num_patients=6, clutter=False)
+    source = scan(tmp_path / "source")
+    edit(source.cases[0].label, lambda voxels: np.where(voxels == 3, 4, voxels))
+    t1(source, 0).unlink()
+    edit(source.cases[1].label, lambda voxels: np.where(voxels == 3, 9, voxels))
+    t1(source, 2).unlink()
+    told = refusal(source)
+    assert f"{source.cases[0].name}: T1 " in told
+    assert f"{source.cases[0].name}: its label map {source.cases[0].label.name} has 4, but the labels are" in told
+    assert f"{source.cases[1].name}: the value 9 is in 1 of 4 cases only. The label maps have the values" in told
+    assert f"{source.cases[2].name}: T1 " in told
+    left = check_dataset(source, skip_faulty=True)
+    assert left.source.layout == "brats2023"
+    assert len(left.reports) == 3
+
+
+def test_values_that_no_layout_has_are_a_problem_of_the_whole_beside_the_others(tmp_path):
+    write_source(tmp_path / "source", "brats2023", num_patients=3, clutter=False)
+    source = scan(tmp_path / "source")
+    for case in source.cases:
+        edit(case.label, lambda voxels: np.where(voxels == 3, 9, voxels))
+    t1(source, 0).unlink()
+    told = refusal(source, skip_faulty=True)
+    assert told.startswith("2 problems in 1 case, so nothing was written")
+    assert "as no known dataset has: say what they mean with --labels" in told
+    assert f"{source.cases[0].name}: T1 " in told
+    assert "--skip-faulty" not in told
+
+
+def test_all_problems_are_listed_however_many_and_those_of_a_kind_together(make_source):
+    source = make_source(num_patients=40)
+    for case in source.cases[:35]:
+        case.images[0].file.write_bytes(b"")
+    edit(source.cases[39].label, Spacing=(1, 1, 1.1))
+    told = refusal(source).splitlines()
+    assert told[0].startswith("36 problems in 36 cases")
+    alike, single = sorted(told[1:3])
+    assert alike.startswith("  35 cases: T1 ({case}_t1.nii.gz) cannot be read: ")
+    assert alike.endswith(", ".join(case.name for case in source.cases[:35]))
+    assert single.startswith(f"  {source.cases[39].name}: its images and its label map")
+
+
+def test_what_the_scan_warns_of_is_kept_but_for_cases_that_are_left_out(make_source):
+    source = make_source()
+    t1(source, 0).unlink()
+    warnings = tuple(Problem(name, "odd") for name in ("", source.cases[0].name, source.cases[1].name))
+    object.__setattr__(source, "warnings", warnings)
+    kept = check_dataset(source, skip_faulty=True).warnings
+    assert [warning.case for warning in kept if warning.message == "odd"] == ["", source.cases[1].name]

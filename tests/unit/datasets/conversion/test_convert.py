@@ -3,6 +3,9 @@
 import csv
 import json
 import os
+import resource
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +22,7 @@ from nnunetv2_mstkd.datasets.conversion.options import ConversionOptions
 from nnunetv2_mstkd.datasets.conversion.splits import choose_splits
 from nnunetv2_mstkd.datasets.conversion.summary import next_command, summary_lines
 from nnunetv2_mstkd.errors import ConversionError, OutputError
+from nnunetv2_mstkd.modalities import Modalities
 
 NAMES = [f"BraTS2021_0000{i}" for i in (1, 2, 3)]
 
@@ -41,6 +45,14 @@ def content_of(folder: Path) -> dict[str, str]:
 @pytest.fixture
 def out(tmp_path):
     return tmp_path / "Dataset137_BraTS"
+
+
+@pytest.fixture
+def gone():
+    """The number of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
 
 
 @pytest.fixture
@@ -206,6 +218,19 @@ def test_an_empty_channel_is_absent_and_the_record_says_why(make_source, plan, o
     assert "is 0 everywhere" in row["note"]
 
 
+def test_the_reason_goes_to_the_channel_that_is_empty_whatever_the_others_are_called(make_source, plan, out):
+    source = replace(make_source(), modalities=Modalities(("T1", "T1 late", "T2", "FLAIR")))
+    for channel in (0, 1):
+        file = source.cases[0].images[channel].file
+        SimpleITK.WriteImage(SimpleITK.ReadImage(str(file)) * 0 + 5 * channel, str(file))
+    write_conversion(plan(source))
+    rows = [row for row in csv.DictReader((out / "provenance.csv").open()) if row["action"] == "absent"]
+    assert [(row["part"], row["note"].partition(" is ")[2]) for row in rows] == [
+        ("T1", "0 everywhere: it counts as absent"),
+        ("T1 late", "5 everywhere: it counts as absent"),
+    ]
+
+
 # files that cannot go in as they are ---------------------------------------------------------------------------------
 
 
@@ -344,7 +369,7 @@ def test_nothing_is_written_before_everything_is_checked(make_source, plan, out)
     assert not out.exists()
 
 
-def test_a_killed_run_goes_on_to_the_same_result(make_source, plan, out, monkeypatch):
+def test_a_killed_run_goes_on_to_the_same_result(make_source, plan, out, monkeypatch, gone):
     source = make_source(absent={1: ["T2"]})
     whole = plan(source, storage="copy")
     write_conversion(whole)
@@ -363,7 +388,7 @@ def test_a_killed_run_goes_on_to_the_same_result(make_source, plan, out, monkeyp
     with pytest.raises(KeyboardInterrupt):
         write_conversion(whole)
     assert not (out / "dataset.json").exists()
-    (out / "imagesTr" / ".partial_1_x.nii.gz").touch()
+    (out / "imagesTr" / f".partial_0123abcd{gone}_x.nii.gz").touch()
     monkeypatch.setattr(writing, "_write", real)
     assert write_conversion(whole)
     assert content_of(out) == expected
@@ -430,6 +455,45 @@ def test_a_file_that_cannot_be_written_is_named(make_source, plan, out, monkeypa
     assert not (out / "dataset.json").exists()
 
 
+@pytest.fixture
+def full_disk():
+    """No file of this process gets longer than nothing at all."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_leaves_no_empty_folder_and_is_told(make_source, plan, out, request):
+    planned = plan(make_source())
+    request.getfixturevalue("full_disk")
+    with pytest.raises(OutputError, match=r"provenance\.csv could not be written: .*Make room"):
+        write_conversion(planned)
+    assert not out.exists()
+
+
+def test_a_parent_that_cannot_be_written_into_is_refused_before_images_are_read(make_source, plan, out, monkeypatch):
+    source = make_source()
+    monkeypatch.setattr(convert, "check_dataset", lambda *_, **__: pytest.fail("images were read"))
+    monkeypatch.setattr(os, "access", lambda *_: False)  # the tests' user may write anywhere
+    with pytest.raises(OutputError, match="does not let you: mend its permissions, or choose another folder"):
+        plan(source)
+
+
+def test_a_parent_that_is_a_file_is_refused(make_source, tmp_path):
+    source = make_source()
+    (tmp_path / "raw").touch()
+    with pytest.raises(OutputError, match=r"as .*raw is no folder"):
+        plan_conversion(source, tmp_path / "raw" / "Dataset137_B", LinkRoot.of(str(source.folder)), ConversionOptions())
+
+
+def test_a_folder_that_cannot_be_made_is_told(make_source, plan, out):
+    planned = plan(make_source())
+    out.touch()
+    with pytest.raises(OutputError, match=r"Dataset137_BraTS could not be written: .*File exists"):
+        write_conversion(planned)
+
+
 def test_a_folder_that_cannot_be_used_is_refused_before_images_are_read(make_source, plan, out, monkeypatch):
     source = make_source()
     monkeypatch.setattr(convert, "check_dataset", lambda *_, **__: pytest.fail("images were read"))
@@ -472,7 +536,7 @@ def test_the_summary_has_the_counts_and_the_labels(make_source, plan):
     assert "incomplete: 2 cases; absent are T1ce in 2, FLAIR in 1" in told
     assert "labels: 1 NCR -> 1, 2 ED -> 2, 4 ET -> 3; regions whole_tumor, tumor_core, enhancing_tumor" in told
     assert "files: 9 linked, 3 relabelled, 3 absent" in told
-    assert "there are 3 folds, 0 to 2" in told
+    assert "fold 2 is the last" in told
     assert next_command(conversion) == (
         "nnUNetv2_plan_and_preprocess -d 137 -c 3d_fullres -fpe MSTKDFingerprintExtractor"
     )
@@ -480,3 +544,22 @@ def test_the_summary_has_the_counts_and_the_labels(make_source, plan):
 
 def test_the_next_command_is_the_stock_one_where_all_cases_are_complete(make_source, plan):
     assert next_command(plan(make_source())) == "nnUNetv2_plan_and_preprocess -d 137 -c 3d_fullres"
+
+
+def test_the_summary_counts_what_was_passed_over_by_reason(make_source, plan):
+    ignored = {Path("a"): "test part", Path("b"): "hidden", Path("c"): "test part"}
+    lines = list(summary_lines(plan(replace(make_source(), ignored=ignored))))
+    assert lines[1] == "passed over: 3 (test part: 2, hidden: 1)"
+    assert not any("passed over" in line for line in summary_lines(plan(make_source())))
+
+
+def test_the_summary_lists_what_is_left_out_and_all_warnings(make_source, plan):
+    source = make_source(num_patients=30)
+    source.cases[0].label.unlink()
+    for case in source.cases[1:26]:
+        SimpleITK.WriteImage(SimpleITK.ReadImage(str(case.label)) * 0, str(case.label))
+    told = list(summary_lines(plan(source, skip_faulty=True)))
+    assert "left out: 1 case, listed in provenance.csv" in told
+    (line,) = [line for line in told if "nothing is outlined" in line]
+    assert line.startswith("warning: 25 cases: its label map {case}_seg.nii.gz is empty")
+    assert line.endswith(source.cases[25].name)

@@ -28,6 +28,29 @@ def test_the_longest_modality_counts():
     assert (match.values["case"], set(layout.channels_of(match))) == ("a", {1})
 
 
+@pytest.mark.parametrize(
+    ("path", "modality"),
+    [
+        ("c/3_t1", "T1"),
+        ("c/3_t1n_brain", "T1"),
+        ("c/4_t1ce_brain", "T1ce"),
+        ("c/4_ce_t1", "T1ce"),
+        ("c/4_t1gd_brain", None),  # is not described: no T1 with a rest
+        ("c/4_cet1", None),
+    ],
+)
+def test_a_wildcard_never_makes_another_modality(path, modality):
+    modalities = {"T1": ["t1", "t1n", "t1native"], "T1ce": ["t1ce", "ce_t1"]}  # T1's are the longer ones in all
+    layout = layout_from_description(OWN | {"images": "{case}/*{modality}*.nii.gz", "modalities": modalities})
+    match = layout.image_pattern.match(path)
+    assert (match and [layout.modalities.names[i] for i in layout.channels_of(match)]) == (modality and [modality])
+
+
+def test_without_a_wildcard_beside_it_a_modality_may_be_within_a_word():
+    layout = layout_from_description(OWN | {"images": "{case}{modality}_*.nii.gz"})
+    assert layout.image_pattern.match("pt1_x").values == {"case": "p", "modality": "t1"}
+
+
 def test_characters_of_names_mean_themselves():
     layout = layout_from_description(OWN | {"images": "a.b/{case}+{modality}.nii", "modalities": ["A=x.y", "B=z"]})
     assert layout.image_pattern.match("a.b/c+x.y")

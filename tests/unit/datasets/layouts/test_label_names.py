@@ -12,6 +12,7 @@ from nnunetv2_mstkd.errors import ConversionError
         ("1=NCR,2=ED,4=ET", {1: "NCR", 2: "ED", 4: "ET"}),
         (" 4 = GD-enhancing tumour , 1 = NETC,2=SNFH,", {1: "NCR", 2: "ED", 4: "ET"}),
         ("1=ET,2=NET,3=cystic component,4=oedema", {1: "ET", 2: "NCR", 3: "CC", 4: "ED"}),
+        ("1=Necrotic and non-enhancing tumour core,2=SNFH,4=ET", {1: "NCR", 2: "ED", 4: "ET"}),
         ("0=background,1=lesion", {1: "lesion"}),
         ("3=resection_cavity,7=vessel", {3: "RC", 7: "vessel"}),
         # both are of the non-enhancing core: names stay, and the values become labels rather than regions

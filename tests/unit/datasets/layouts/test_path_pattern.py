@@ -32,6 +32,16 @@ def test_wildcards_say_where_a_file_lies():
     assert pattern.match("a/b/scan7/c_t1").wild == ("a/b/", "7")
 
 
+def test_a_wildcard_in_a_files_name_says_nothing_of_where_it_lies():
+    pattern = PathPattern("scan*/{case}/*_{modality}*", PLACEHOLDERS)
+    assert pattern.match("scan7/c/3_t1_brain").wild == ("7",)
+
+
+def test_a_wildcard_takes_as_little_as_it_can():
+    pattern = PathPattern("{case}/*_{modality}", {"case": "[^/]+?", "modality": "ce_t1|t1"})
+    assert pattern.match("c/4_ce_t1").values["modality"] == "ce_t1"
+
+
 def test_case_is_ignored_on_request_only():
     assert PathPattern("{case}_{modality}", PLACEHOLDERS).match("a_T1") is None
     assert PathPattern("{case}_{modality}", PLACEHOLDERS, ignore_case=True).match("a_T1").values["modality"] == "T1"

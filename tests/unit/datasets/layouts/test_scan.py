@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from source_layouts import MODALITIES, ROWS, write_source
 
+from nnunetv2_mstkd.datasets.conversion.grouped_folds import grouped_folds
 from nnunetv2_mstkd.datasets.layouts.ambiguity import settle
 from nnunetv2_mstkd.datasets.layouts.described import layout_from_description
 from nnunetv2_mstkd.datasets.layouts.label_names import parse_labels
@@ -56,9 +57,24 @@ def test_every_file_is_a_part_of_a_case_or_listed_as_ignored(tmp_path, layout):
     cases = write_source(tmp_path, layout, num_patients=1)
     used = {file for case in cases for file in (*case.images.values(), case.label)}
     ignored = scan(tmp_path).ignored
-    assert len(ignored) == len(set(ignored))
+    assert list(ignored) == sorted(ignored)
     assert {*used, *ignored} == {path for path in tmp_path.rglob("*") if path.is_file()}
     assert not used & set(ignored)
+
+
+@pytest.mark.parametrize(
+    ("layout", "name", "reason"),
+    [
+        ("brats2021", "._BraTS2021_00001_t1.nii.gz", "hidden"),
+        ("fets2022", "partitioning_1.csv", "no image"),
+        ("ucsf-pdgm", "UCSF-PDGM-0001_ADC.nii.gz", "no image of this layout"),
+        ("brats-ssa", "BraTS-SSA-00999-000-t1n.nii.gz", "left out"),
+        ("upenn-gbm", "UPENN-GBM-00001_11_automated_approx_segm.nii.gz", "unused label map"),
+    ],
+)
+def test_what_is_ignored_has_its_reason(tmp_path, layout, name, reason):
+    write_source(tmp_path, layout, num_patients=1)
+    assert {path.name: why for path, why in scan(tmp_path).ignored.items()}[name] == reason
 
 
 @pytest.mark.parametrize("layout", [name for name in ROWS if name != "msd-brain"])
@@ -78,6 +94,18 @@ def test_volumes_of_a_4d_file_have_the_decathlons_order(tmp_path):
     assert {source.num_volumes for source in images.values()} == {4}
 
 
+def test_visits_are_scans_of_one_patient_and_stay_on_one_side_of_a_split(tmp_path):
+    cases = [f"BraTS-GLI-{patient:05d}-{visit:03d}" for patient in range(4) for visit in (0, 1)]
+    for case in cases:
+        (tmp_path / case).mkdir()
+        for ending in ("t1n", "t1c", "t2w", "t2f", "seg"):
+            (tmp_path / case / f"{case}-{ending}.nii.gz").touch()
+    patients = {case.name: case.patient for case in scan(tmp_path).cases}
+    assert patients == {case: case[:-4] for case in cases}
+    for fold in grouped_folds(patients, (), folds=4):
+        assert not {case[:-4] for case in fold["train"]} & {case[:-4] for case in fold["val"]}
+
+
 def test_partitions_of_fets_come_along(tmp_path):
     write_source(tmp_path, "fets2022")
     assert scan(tmp_path).partitions["partitioning_1"] == {
@@ -92,6 +120,31 @@ def test_labels_that_the_user_gives_count_before_the_layouts(tmp_path):
     assert scan(tmp_path, labels=parse_labels("1=ED,2=NCR,3=ET")).label_set == LabelSet({1: "ED", 2: "NCR", 3: "ET"})
 
 
+@pytest.mark.parametrize(
+    ("layout", "labels", "name", "title"),
+    [
+        ("brats2023", "1=NCR,2=ED,3=ET,4=RC", "brats-gli-post", "BraTS 2024-26 GLI, post-treatment"),
+        ("brats2023", "1=NCR,2=ED,3=ET", "brats2023", "BraTS 2023 GLI"),
+        ("brats2023", "2=ED,4=RC", "brats-gli-post", "BraTS 2024-26 GLI, post-treatment"),
+        ("brats-ped", "1=NCR,2=ED,3=ET", "brats2023-ped", "BraTS 2023 PED"),
+        ("brats-ped", "1=ET,2=NCR,4=ED", "brats-ped", "BraTS 2024-26 PED"),
+        ("brats-ped", "1=ED,2=NCR,3=ET", "brats-ped", "BraTS 2024-26 PED or BraTS 2023 PED"),  # neither has these
+    ],
+)
+def test_labels_that_the_user_gives_tell_the_layout_where_names_do_not(tmp_path, layout, labels, name, title):
+    write_source(tmp_path, layout, num_patients=1)
+    dataset = scan(tmp_path, labels=parse_labels(labels))
+    assert (dataset.layout, dataset.title, dataset.readings) == (name, title, ())
+
+
+def test_labels_that_make_no_regions_although_they_are_a_tumours_are_told(tmp_path):
+    write_source(tmp_path, "brats2021", num_patients=1)
+    (warning,) = scan(tmp_path, labels=parse_labels("2=ED,4=ET")).warnings
+    assert str(warning).startswith("2=ED, 4=ET become plain labels")
+    for labels in (None, parse_labels("1=liver,2=spleen"), parse_labels("1=NCR,2=ED,3=ET,4=RC")):
+        assert scan(tmp_path, labels=labels).warnings == ()
+
+
 def test_the_test_part_is_passed_over(tmp_path):
     write_source(tmp_path, "brats2020", num_patients=1)
     case = "BraTS20_Validation_007"
@@ -102,7 +155,41 @@ def test_the_test_part_is_passed_over(tmp_path):
     dataset = scan(tmp_path)
     assert dataset.problems == ()
     assert [c.name for c in dataset.cases] == ["BraTS20_Training_355"]
-    assert home / f"{case}_t1.nii.gz" in dataset.ignored
+    assert dataset.ignored[home / f"{case}_t1.nii.gz"] == "test part"
+
+
+def touch_case(folder: Path, case: str, *endings: str) -> None:
+    for ending in ("_t1", "_t1ce", "_t2", "_flair", *endings):
+        (folder / case).mkdir(parents=True, exist_ok=True)
+        (folder / case / f"{case}{ending}.nii.gz").touch()
+
+
+def test_a_training_case_among_the_test_cases_is_not_hidden(tmp_path):
+    touch_case(tmp_path / "ValidationData", "BraTS20_Validation_001")
+    touch_case(tmp_path / "ValidationData", "BraTS20_Training_002")
+    touch_case(tmp_path / "TrainingData", "BraTS20_Training_003", "_seg")
+    dataset = scan(tmp_path)
+    assert [case.name for case in dataset.cases] == ["BraTS20_Training_002", "BraTS20_Training_003"]
+    assert [(problem.case, "no label map" in problem.message) for problem in dataset.problems] == [
+        ("BraTS20_Training_002", True)
+    ]
+
+
+def test_labels_in_what_is_called_like_a_test_part_are_told(tmp_path):
+    for case, endings in {"BraTS2021_00001": ["_seg"], "BraTS2021_00002": ["_seg"], "BraTS2021_00003": []}.items():
+        touch_case(tmp_path / "a/my_validation", case, *endings)
+    dataset = scan(tmp_path)
+    assert [case.name for case in dataset.cases] == ["BraTS2021_00001", "BraTS2021_00002"]
+    (warning,) = dataset.warnings
+    assert "a/my_validation is called like a test part, but 2 of 3 cases" in str(warning)
+    touch_case(tmp_path, "BraTS2021_00004", "_seg")  # elsewhere: nothing to tell
+    assert scan(tmp_path).warnings == dataset.warnings
+
+
+def test_a_test_case_with_a_label_is_told_wherever_it_lies(tmp_path):
+    touch_case(tmp_path / "TrainingData", "BraTS20_Validation_001", "_seg")
+    (warning,) = scan(tmp_path).warnings
+    assert "TrainingData/BraTS20_Validation_001 is called like a test part" in str(warning)
 
 
 def test_a_folder_with_the_test_part_alone_is_refused(tmp_path):
@@ -198,6 +285,76 @@ def test_an_unclear_name_of_bids_is_a_problem(tmp_path, old, new):
     assert any("is unclear" in message for message in problems(tmp_path)[case.name])
 
 
+@pytest.mark.parametrize(("modality", "entity"), [("T1", "_acq-Gd3D"), ("T1", "_acq-mprageC"), ("T1ce", "_acq-native")])
+def test_an_entity_of_bids_that_contradicts_the_channel_is_a_problem(tmp_path, modality, entity):
+    case = write_source(tmp_path, "bids", num_patients=1)[0]
+    image = case.images[modality]
+    image.rename(image.with_name(image.name.replace(case.name, case.name + entity)))
+    (message,) = problems(tmp_path)[case.name]
+    assert entity[1:] in message
+
+
+SIDECAR = "ContrastBolusIngredient"
+
+
+def write_sidecar(case, modality: str, content: str) -> None:
+    Path(str(case.images[modality]).removesuffix(".nii.gz") + ".json").write_text(content)
+
+
+@pytest.mark.parametrize(
+    ("modality", "content", "message"),
+    [
+        ("T1", {SIDECAR: "GADOLINIUM"}, f"has {SIDECAR} 'GADOLINIUM'"),
+        ("T1", {SIDECAR: "UNKNOWN"}, f"has {SIDECAR} 'UNKNOWN'"),
+        ("T1ce", {SIDECAR: "None"}, f"has {SIDECAR} 'None'"),
+    ],
+)
+def test_a_sidecar_that_contradicts_the_name_is_a_problem(tmp_path, modality, content, message):
+    case = write_source(tmp_path, "bids", num_patients=1)[0]
+    write_sidecar(case, modality, json.dumps(content))
+    told = problems(tmp_path)
+    assert list(told) == [case.name]
+    assert message in told[case.name][0]
+
+
+@pytest.mark.parametrize(
+    ("modality", "content"),
+    [
+        ("T1", {SIDECAR: "NONE"}),
+        ("T1", {SIDECAR: ""}),
+        ("T1", {SIDECAR: None}),
+        ("T1ce", {SIDECAR: "GADOLINIUM"}),
+        ("T2", {SIDECAR: "GADOLINIUM"}),  # is taken after the agent was given, as often as not
+    ],
+)
+def test_a_sidecar_that_agrees_with_the_name_is_none(tmp_path, modality, content):
+    case = write_source(tmp_path, "bids", num_patients=1)[0]
+    write_sidecar(case, modality, json.dumps(content))
+    assert problems(tmp_path) == {}
+
+
+def test_the_sidecar_of_the_image_without_agent_says_nothing_of_the_other(tmp_path):
+    case = write_source(tmp_path, "bids", num_patients=1)[0]
+    write_sidecar(case, "T1", json.dumps({SIDECAR: "NONE"}))
+    Path(str(case.images["T1ce"]).replace(".nii.gz", ".json")).unlink()
+    assert problems(tmp_path) == {}
+
+
+def test_the_nearest_sidecar_that_tells_of_an_agent_counts(tmp_path):
+    cases = write_source(tmp_path, "bids", num_patients=1)
+    (tmp_path / "T1w.json").write_text(json.dumps({SIDECAR: "GADOLINIUM"}))  # of all, wherever they lie
+    assert set(problems(tmp_path)) == {case.name for case in cases}
+    for case in cases:
+        write_sidecar(case, "T1", json.dumps({SIDECAR: "NONE"}))
+    assert problems(tmp_path) == {}
+
+
+def test_a_damaged_sidecar_is_a_problem(tmp_path):
+    case = write_source(tmp_path, "bids", num_patients=1)[0]
+    write_sidecar(case, "T1", "{")
+    assert "cannot be read" in problems(tmp_path)[case.name][0]
+
+
 def test_a_name_that_means_something_else_to_predict_is_a_problem(tmp_path):
     case = write_source(tmp_path, "bids", num_patients=1)[0]
     channels = dict(BY_NAME["bids"].channels)
@@ -216,6 +373,26 @@ def test_two_label_maps_of_a_case_are_a_problem(tmp_path):
     other = Path(str(case.label).replace("manual", "other"))
     shutil.copy(case.label, other)
     assert "several label maps" in problems(tmp_path)[case.name][0]
+
+
+def test_labels_of_derivatives_that_we_wrote_are_read_back(tmp_path):
+    case, other = write_source(tmp_path, "bids", num_patients=1)
+    shutil.rmtree(tmp_path / "derivatives")
+    derivatives = tmp_path / "derivatives/mstkd"
+    for one in (case, other):
+        label = derivatives / one.patient / one.name.rpartition("_")[2] / f"anat/{one.name}_desc-mstkd_dseg.nii.gz"
+        label.parent.mkdir(parents=True)
+        label.touch()
+        label.with_name(label.name.replace(".nii.gz", ".json")).write_text('{"Manual": false}')
+    (derivatives / "dataset_description.json").write_text('{"DatasetType": "derivative"}')
+    (derivatives / "dseg.tsv").write_text(
+        "index\tname\tabbreviation\n0\tBackground\tBG\n1\tNecrotic tumour core\tNCR\n"
+        "2\tPeritumoural oedema\tED\n3\tEnhancing tumour\tET\n4\tResection cavity\tRC\n5\tCystic component\tCC\n"
+    )
+    dataset = scan(tmp_path)
+    assert dataset.problems == ()
+    assert [c.label.name for c in dataset.cases] == [f"{c.name}_desc-mstkd_dseg.nii.gz" for c in (case, other)]
+    assert dataset.label_set.meanings == {1: "NCR", 2: "ED", 3: "ET", 4: "RC", 5: "CC"}
 
 
 def test_labels_of_bids_without_a_table_are_left_to_the_values(tmp_path):
@@ -278,7 +455,29 @@ def test_a_described_layout_is_scanned(tmp_path):
     ]
     assert dataset.modalities.names == ("CT", "PET", "MR")
     assert dataset.label_set.meanings == {1: "lesion", 5: "node"}
-    assert dataset.ignored == (tmp_path / "scans/ct/notes.txt",)
+    assert dataset.ignored == {tmp_path / "scans/ct/notes.txt": "no image"}
+
+
+def test_files_that_are_numbered_as_they_were_acquired_are_one_case(tmp_path):
+    own = {
+        "images": "{case}/*_{modality}.nii.gz",
+        "label": "{case}/*_seg.nii.gz",
+        "modalities": ["T1=t1", "T1ce=t1ce", "T2=t2"],
+    }
+    for name in ("3_t1", "12_t1ce", "4_t2", "901_seg"):
+        (tmp_path / "a").mkdir(exist_ok=True)
+        (tmp_path / f"a/{name}.nii.gz").touch()
+    dataset = scan(tmp_path, described=layout_from_description(own))
+    assert dataset.problems == ()
+    (case,) = dataset.cases
+    assert {i: source.file.name for i, source in case.images.items()} == {
+        0: "3_t1.nii.gz",
+        1: "12_t1ce.nii.gz",
+        2: "4_t2.nii.gz",
+    }
+    # but of two series of one modality it is not clear which one counts
+    (tmp_path / "a/7_t2.nii.gz").touch()
+    assert "T2 is there more than once" in problems(tmp_path, described=layout_from_description(own))["a"][0]
 
 
 def test_a_patient_that_the_name_does_not_tell_is_a_problem(tmp_path):

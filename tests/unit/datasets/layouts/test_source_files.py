@@ -1,8 +1,11 @@
 """The files of a dataset, whatever is between them."""
 
+import os
+
 import pytest
 
 from nnunetv2_mstkd.datasets.layouts.source_files import list_source, split_ending
+from nnunetv2_mstkd.errors import ConversionError
 
 NIFTI = (".nii.gz", ".nii")
 
@@ -43,6 +46,25 @@ def test_a_folder_called_like_a_file_with_no_one_image_is_a_problem(tmp_path, fi
     (problem,) = list_source(tmp_path, NIFTI).problems
     assert problem.case == "a_t1"
     assert message in problem.message
+
+
+@pytest.mark.parametrize("name", [b"M\xfcller_t1.nii.gz", b"M\xfcller/t1.nii.gz", b"M\xfcller_t1.nii/x.nii"])
+def test_an_image_whose_path_is_not_utf8_is_refused(tmp_path, name):
+    write(tmp_path, os.fsdecode(name))
+    with pytest.raises(ConversionError, match=r"M\\udcfcller.*: its path is not UTF-8"):
+        list_source(tmp_path, NIFTI)
+
+
+def test_a_folder_whose_own_path_is_not_utf8_is_refused(tmp_path):
+    folder = tmp_path / os.fsdecode(b"M\xfcller")
+    write(folder, "a.nii.gz")
+    with pytest.raises(ConversionError, match="is not UTF-8"):
+        list_source(folder, NIFTI)
+
+
+def test_files_that_are_no_images_may_be_called_anything(tmp_path):
+    write(tmp_path, os.fsdecode(b"M\xfcller.txt"), os.fsdecode(b"._M\xfcller.nii.gz"), "a.nii.gz")
+    assert [file.path for file in list_source(tmp_path, NIFTI).files] == ["a"]
 
 
 def test_a_link_to_where_we_come_from_is_not_followed(tmp_path):

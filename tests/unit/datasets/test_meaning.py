@@ -2,7 +2,7 @@
 
 import pytest
 
-from nnunetv2_mstkd.datasets.audit.meaning import implied_meanings
+from nnunetv2_mstkd.datasets.meaning import implied_meanings
 
 
 @pytest.mark.parametrize(
