@@ -1,4 +1,4 @@
-"""The arms of the first-evidence study, as data: which trainer, with which settings, scored on which subsets."""
+"""The arms of the studies, as data: which trainer, with which settings, scored on which subsets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,6 +30,7 @@ class Arm:
         incomplete: whether the cohort is the one whose cases lack modalities.
         absent: what becomes of these: "known" leaves it to the trainer, "dropped" trains on the complete cases alone,
             "data" takes the zeros for images.
+        frozen_teacher: the arm whose model of the same repeat teaches; None where the teacher is none of the study's.
     """
 
     trainer: str
@@ -37,6 +38,7 @@ class Arm:
     only_subset: str | None = None
     incomplete: bool = False
     absent: Literal["known", "dropped", "data"] = "known"
+    frozen_teacher: str | None = None
 
 
 def dedicated(subset: str) -> Arm:
@@ -98,6 +100,23 @@ INCOMPLETE_ARMS: dict[str, Arm] = {
     "known_seldom": Arm(MSTKD, {"drop_probabilities": SELDOM}, incomplete=True),
 }
 
+# Of the study of cheaper teachers. Those that teach others come first.
+FROZEN = {"teacher": "frozen"}
+TERMS_OF_FEATURES = [term for term in TERMS if term not in ("consistency", "logits")]
+TEACHING_ARMS: dict[str, Arm] = {"nnunet": ARMS["nnunet"], "network": Arm(MSTKD)}
+CHEAPER_ARMS: dict[str, Arm] = {
+    **TEACHING_ARMS,
+    "shared": Arm(MSTKD, {"teacher": "shared"}),
+    "ema": Arm(MSTKD, {"teacher": "ema"}),
+    "frozen": Arm(MSTKD, FROZEN, frozen_teacher="network"),
+    "frozen_nnunet": Arm(
+        MSTKD, {**FROZEN, **{f"weight_{term}": 0.0 for term in TERMS_OF_FEATURES}}, frozen_teacher="nnunet"
+    ),
+    "bfloat16": Arm(MSTKD, {"cpu_precision": "bfloat16"}),
+}
+
+EVERY_ARM: dict[str, Arm] = {**ARMS, **FURTHER_ARMS, **INCOMPLETE_ARMS, **CHEAPER_ARMS}
+
 
 def find_arm(name: str) -> Arm:
     """Return an arm by its name.
@@ -105,7 +124,6 @@ def find_arm(name: str) -> Arm:
     Raises:
         KeyError: if there is none; the message lists them.
     """
-    every = {**ARMS, **FURTHER_ARMS, **INCOMPLETE_ARMS}
-    if name not in every:
-        raise KeyError(f"No arm is called {name!r}. Arms: {', '.join(every)}")
-    return every[name]
+    if name not in EVERY_ARM:
+        raise KeyError(f"No arm is called {name!r}. Arms: {', '.join(EVERY_ARM)}")
+    return EVERY_ARM[name]

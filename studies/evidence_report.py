@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from arms import ARMS, DEDICATED_PREFIX, FURTHER_ARMS, INCOMPLETE_ARMS
+from arms import DEDICATED_PREFIX, EVERY_ARM
 from evidence_statistics import (
     Result,
     Spread,
@@ -149,7 +149,7 @@ def terms_table(results: Sequence[Result]) -> str:
 
 def _arms(results: Sequence[Result]) -> list[str]:
     """Return the arms that have results, in the order of the tables of arms."""
-    return [arm for arm in {**ARMS, **FURTHER_ARMS, **INCOMPLETE_ARMS} if of_arm(results, arm)]
+    return [arm for arm in EVERY_ARM if of_arm(results, arm)]
 
 
 def _regions(results: Sequence[Result]) -> list[str]:

@@ -11,6 +11,7 @@ from nnunetv2_mstkd.evaluation.label_reference import LabelReference
 from nnunetv2_mstkd.evaluation.mask_facts import MaskFacts
 from nnunetv2_mstkd.evaluation.metrics import metric_value
 from nnunetv2_mstkd.inference.benchmark.subset_prediction import SubsetPredictor
+from nnunetv2_mstkd.inference.engines.names import TORCH_FLOAT32
 from nnunetv2_mstkd.inference.model import load_model
 from nnunetv2_mstkd.regions import regions_of
 
@@ -48,7 +49,9 @@ def score_subsets(model: Path, fold: str, data: StudyData, only_subset: str | No
         data: with the test cases.
         only_subset: canonical name of the one subset to score; None scores all.
     """
-    predictor = SubsetPredictor(load_model(model, (fold,)), torch.device("cpu"), mirroring=False)
+    # one engine for all runs, whatever the machine: their differences are small
+    model_folds = load_model(model, (fold,))
+    predictor = SubsetPredictor(model_folds, torch.device("cpu"), engine=TORCH_FLOAT32, mirroring=False)
     regions = regions_of(data.dataset_json)
     subsets = [s for s in predictor.model.modalities.subsets() if only_subset in (None, str(s))]
     scores = Scores({str(subset): {region.name: {} for region in regions} for subset in subsets})

@@ -8,8 +8,10 @@ import json
 import os
 import platform
 import random
+import resource
+import statistics
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from unittest import mock
 
 import numpy as np
 import torch
-from arms import Arm
+from arms import Arm, find_arm
 from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 from scoring import score_subsets
 from study_data import CONFIGURATION, StudyData, set_folders
@@ -67,13 +69,27 @@ class Trial:
         defaults = getattr(recursive_find_trainer_class_by_name(self.arm.trainer), "default_settings", None)
         if defaults is None:
             return {}
-        return {**asdict(defaults), **self.arm.settings, "seed": self.repeat}
+        teacher = {"teacher_checkpoint": self.arm.frozen_teacher} if self.arm.frozen_teacher else {}
+        return {**asdict(defaults), **self.arm.settings, **teacher, "seed": self.repeat}
+
+    @property
+    def frozen_teacher(self) -> "Trial | None":
+        """The trial whose model teaches, None if there is none."""
+        name = self.arm.frozen_teacher
+        return replace(self, name=name, arm=find_arm(name)) if name else None
+
+    @property
+    def checkpoint(self) -> Path:
+        """The trained model, once there is one."""
+        (file,) = self.results_folder.glob(f"*/*/fold_{FOLD}/checkpoint_final.pth")
+        return file
 
     @property
     def key(self) -> str:
         """A short hash of what the result depends on, the code excepted."""
         parts = (self.arm.trainer, self.settings, self.repeat, asdict(self.schedule), self.data.fingerprint)
         parts += (self.arm.absent,) if self.arm.absent != "known" else ()
+        parts += (self.frozen_teacher.key,) if self.frozen_teacher else ()
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:10]
 
     @property
@@ -108,11 +124,13 @@ def run_trial(trial: Trial) -> dict[str, Any]:
     with open(trial.results_folder / "output.txt", "w") as log, contextlib.redirect_stdout(log):
         started, cpu = time.perf_counter(), time.process_time()
         trainer = train(trial)
-        trained = time.perf_counter()
+        trained, peak_mb = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         scores = score_subsets(Path(trainer.output_folder_base), FOLD, trial.data, trial.arm.only_subset)
         scored = time.perf_counter()
     result = {
         **_identity(trial),
+        "seconds_step": statistics.median(trainer.step_seconds),  # of processor time, which others' load hardly changes
+        "peak_mb": round(peak_mb),
         "seconds_training": round(trained - started, 1),
         "seconds_scoring": round(scored - trained, 1),
         "seconds_cpu": round(time.process_time() - cpu, 1),  # of both; another program's load does not count
@@ -129,6 +147,8 @@ def train(trial: Trial) -> Any:
     plans = {**copy.deepcopy(trial.data.plans), "continue_training": False}
     if trial.settings:
         plans["mstkd"] = {**trial.arm.settings, "seed": trial.repeat}
+    if trial.frozen_teacher:
+        plans["mstkd"]["teacher_checkpoint"] = str(trial.frozen_teacher.checkpoint)
     trainer_class = recursive_find_trainer_class_by_name(trial.arm.trainer)
     seed_all(trial.repeat)
     trainer = trainer_class(plans, CONFIGURATION, FOLD, copy.deepcopy(trial.data.dataset_json), torch.device("cpu"))
@@ -139,6 +159,7 @@ def train(trial: Trial) -> Any:
     trainer.disable_checkpointing = True
     trainer.initialize()
     handle_absent(trainer, trial.arm.absent)
+    trainer.step_seconds = count_seconds(trainer)
     # Anew, as stock nnU-Net draws its weights from the same generator: so all arms of a repeat see the same batches.
     seed_all(trial.repeat)
     # figures take a second an epoch, longer than its training
@@ -160,6 +181,21 @@ def handle_absent(trainer: Any, absent: str) -> None:
         trainer.available = AvailableModalities(Availability(modalities, present))
 
 
+def count_seconds(trainer: Any) -> list[float]:
+    """Return a list to which each training step will add its seconds of processor time."""
+    seconds: list[float] = []
+    step = trainer.train_step
+
+    def counted(batch: dict) -> dict:
+        started = time.process_time()
+        result = step(batch)
+        seconds.append(time.process_time() - started)
+        return result
+
+    trainer.train_step = counted
+    return seconds
+
+
 def seed_all(seed: int) -> None:
     """Seed every generator that nnU-Net draws from: it has no seed of its own."""
     torch.manual_seed(seed)
@@ -170,7 +206,7 @@ def seed_all(seed: int) -> None:
 def code_hash() -> str:
     """Return a short hash of the package's training code: it is no part of the key, so that comments may change."""
     root = Path(nnunetv2_mstkd.__file__).parent
-    files = [file for folder in TRAINING_CODE for file in sorted((root / folder).glob("*.py"))]
+    files = [file for folder in TRAINING_CODE for file in sorted((root / folder).rglob("*.py"))]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:8]
 
 

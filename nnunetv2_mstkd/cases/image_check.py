@@ -32,11 +32,13 @@ class CaseCheck:
         case: without the channels that count as absent.
         problems: what stops the case.
         warnings: what does not, but should be known.
+        empty: channel that counts as absent -> its warning.
     """
 
     case: Case
     problems: tuple[Problem, ...]
     warnings: tuple[str, ...]
+    empty: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -81,8 +83,8 @@ def check_case(case: Case, modalities: Modalities, read: Read, *, needs_depth: b
         case = case.restricted(ModalitySubset(modalities, left))
     else:
         faults.append(f"no channel is left: {'; '.join(empty.values())}")
-    warnings = tuple(f"{how}: it counts as absent" for how in empty.values())
-    return CaseCheck(case, tuple(Problem(case.name, fault) for fault in faults), warnings)
+    absent = {channel: f"{how}: it counts as absent" for channel, how in empty.items()}
+    return CaseCheck(case, tuple(Problem(case.name, fault) for fault in faults), tuple(absent.values()), absent)
 
 
 def _inspect(file: Path, sources: Mapping[int, ChannelSource], modalities: Modalities, read: Read) -> _Finding:

@@ -13,6 +13,7 @@ from nnunetv2_mstkd.cli.dry_run import commands
 from nnunetv2_mstkd.cli.interruption import interrupted_by_signals
 from nnunetv2_mstkd.cli.number import positive, step_size, whole_number
 from nnunetv2_mstkd.cli.report import add_report_options, report_options, write
+from nnunetv2_mstkd.inference.engines.names import AUTO, CHOICES
 
 if TYPE_CHECKING:
     from nnunetv2_mstkd.cases.problem import Problem
@@ -75,6 +76,12 @@ def _add_inference(group: "argparse._ArgumentGroup") -> None:
     group.add_argument("-chk", default="checkpoint_final.pth", metavar="NAME", help="checkpoint (default: %(default)s)")
     group.add_argument(
         "-device", default="auto", choices=("auto", "cpu", "cuda", "mps"), help="auto: cuda if there is one"
+    )
+    group.add_argument(
+        "--engine",
+        choices=CHOICES,
+        default=AUTO,
+        help="of the network on a CPU; auto: the fastest one that decides as torch-float32 (default: %(default)s)",
     )
     group.add_argument(
         "-step_size", type=step_size, default=0.5, help="of the sliding window, in patches (default: %(default)s)"
@@ -181,6 +188,7 @@ def _options(args: argparse.Namespace) -> "BenchmarkOptions":
 
     return BenchmarkOptions(
         device=find_device(args.device),
+        engine=args.engine,
         checkpoint=args.chk,
         subsets=None if args.subsets is None else tuple(args.subsets),
         step_size=args.step_size,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnunetv2_mstkd.cli.convert_usage import require_usage
+from nnunetv2_mstkd.cli.interruption import interrupted_by_signals
 from nnunetv2_mstkd.cli.number import whole_number
 from nnunetv2_mstkd.cores import available_cores
 from nnunetv2_mstkd.datasets.conversion.counted import counted
@@ -71,9 +72,8 @@ def run(args: argparse.Namespace) -> int:
     """Convert, or check; say what was found."""
     require_usage(args)
     try:
-        if args.check is not None:
-            return _check(args)
-        return _convert(args)
+        with interrupted_by_signals():
+            return _convert(args) if args.check is None else _check(args)
     except KeyboardInterrupt:
         print("\nInterrupted. To go on, repeat the command", file=sys.stderr)
         return 1

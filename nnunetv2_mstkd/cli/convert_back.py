@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nnunetv2_mstkd.cli.interruption import interrupted_by_signals
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -39,7 +41,8 @@ def run(args: argparse.Namespace) -> int:
     if args.sources is not None and not args.sources.is_dir():
         args.usage_error(f"--sources: there is no folder {args.sources}")
     try:
-        return _convert(args)
+        with interrupted_by_signals():
+            return _convert(args)
     except KeyboardInterrupt:
         print("\nInterrupted. To go on, repeat the command", file=sys.stderr)
         return 1
@@ -62,8 +65,8 @@ def _convert(args: argparse.Namespace) -> int:
     texts = _texts(args, predictions, targets, way) if args.bids else {}
     require_free(texts)
     changes = ", ".join(f"{value} becomes {native}" for value, native in way.changes.items())
-    print(f"{counted(len(predictions), 'case')}; labels: {way.title} ({changes or 'no value changes'})", flush=True)
-    convert_back(predictions, targets, way, _show)
+    told = f"{counted(len(predictions), 'case')}; labels: {way.title} ({changes or 'no value changes'})"
+    convert_back(predictions, targets, way, _show, lambda: print(told, flush=True))
     write_texts(texts)
     return 0
 

@@ -1,6 +1,7 @@
 """Which options of `mstkd convert` go together (L4)."""
 
 import argparse
+from pathlib import Path
 
 _FOR_CHECK = ("check", "splits", "workers")  # options that a check has
 _NO_OPTIONS = ("command", "usage_error", "source", "out")
@@ -21,6 +22,14 @@ def require_usage(args: argparse.Namespace) -> None:
         args.usage_error("--check takes the dataset alone, without SOURCE and OUT")
     elif others := [_option(name) for name in given if name not in _FOR_CHECK]:
         args.usage_error(f"--check has no use for {', '.join(others)}: leave out one or the other")
+    _require_files(args)
+
+
+def _require_files(args: argparse.Namespace) -> None:
+    if args.splits is not None and not args.splits.is_file():
+        args.usage_error(f"--splits: there is no file {args.splits}")
+    if args.layout is not None and args.layout.lower().endswith(".json") and not Path(args.layout).is_file():
+        args.usage_error(f"--layout: there is no file {args.layout}")
 
 
 def _require_conversion(args: argparse.Namespace, given: list[str]) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _DEFAULTS = {
     "-chk": "checkpoint_final.pth",
     "-device": "auto",
+    "--engine": "auto",
     "-step_size": 0.5,
     "--disable_tta": False,
     "--subsets-per-forward": 0,

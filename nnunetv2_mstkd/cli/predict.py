@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnunetv2_mstkd.cli.number import step_size, whole_number
+from nnunetv2_mstkd.inference.engines.names import AUTO, CHOICES
 
 if TYPE_CHECKING:
     from nnunetv2_mstkd.inference.folder_prediction import RunResult
@@ -78,6 +79,12 @@ def _add_model(group: "argparse._ArgumentGroup") -> None:
 def _add_inference(group: "argparse._ArgumentGroup") -> None:
     group.add_argument(
         "-device", default="auto", choices=("auto", "cpu", "cuda", "mps"), help="auto: cuda if there is one"
+    )
+    group.add_argument(
+        "--engine",
+        choices=CHOICES,
+        default=AUTO,
+        help="of the network on a CPU; auto: the fastest one that decides as torch-float32 (default: %(default)s)",
     )
     group.add_argument(
         "-step_size", type=step_size, default=0.5, help="of the sliding window, in patches (default: %(default)s)"
@@ -161,14 +168,17 @@ def _load(args: argparse.Namespace, say: Say) -> "MissingModalityPredictor":
         args.f,
         args.chk,
         device=args.device,
+        engine=args.engine,
         step_size=args.step_size,
         mirroring=not args.disable_tta,
         on_device=not args.not_on_device,
         trust_checkpoint=args.trust_checkpoint,
         progress_bar=sys.stderr.isatty() and not args.disable_progress_bar,
+        warn=lambda line: say(f"warning: {line}"),
     )
     model = predictor.model
     say(f"{model.folder.name}, folds {', '.join(model.folds)}, on {predictor.device}")
+    say(f"engine {predictor.engine.name}: {predictor.engine.reason}")
     if not model.handles_missing:
         say(
             f"warning: {model.trainer_name} did not train this model for missing modalities. Absent ones are zero, "

@@ -16,15 +16,25 @@ _FURTHER = tuple(
 )
 
 
-def patient_in(case: str) -> str:
-    """Return the patient that a case's name tells; the name itself if it tells none.
+def told_patient(case: str) -> str | None:
+    """Return the patient that a case's name tells; None if it is no name that is known.
 
     Example:
-        >>> patient_in("BraTS-GLI-00005-001"), patient_in("sub-01_ses-2"), patient_in("BraTS2021_00005")
-        ('BraTS-GLI-00005', 'sub-01', 'BraTS2021_00005')
+        >>> told_patient("BraTS-GLI-00005-001"), told_patient("BraTS2021_00005"), told_patient("case_7")
+        ('BraTS-GLI-00005', 'BraTS2021_00005', None)
     """
     known = patient_of(case)
     if known is not None:
         return known
     found = next((match for pattern in _FURTHER if (match := pattern.fullmatch(case))), None)
-    return found[1] if found else case
+    return found[1] if found else None
+
+
+def patient_in(case: str) -> str:
+    """Return the patient that a case's name tells; the name itself if it tells none.
+
+    Example:
+        >>> patient_in("sub-01_ses-2"), patient_in("case_7")
+        ('sub-01', 'case_7')
+    """
+    return told_patient(case) or case

@@ -1,5 +1,6 @@
 """Features in units of the teacher's, so that a weight means the same on every dataset and at every time (L2)."""
 
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -10,7 +11,9 @@ from nnunetv2_mstkd.architectures import NetworkFeatures
 _FLOOR = 1e-6  # of a mean square: a feature that is zero everywhere has no scale
 
 
-def in_teacher_units(teacher: NetworkFeatures, student: NetworkFeatures) -> tuple[NetworkFeatures, NetworkFeatures]:
+def in_teacher_units(
+    teacher: NetworkFeatures, student: NetworkFeatures, compared: Collection[str]
+) -> tuple[NetworkFeatures, NetworkFeatures]:
     """Divide what content distillation, L_MST and style matching compare by the teacher's root mean square.
 
     A squared difference of features grows with the square of their scale, one of Gram matrices with its fourth power,
@@ -20,25 +23,22 @@ def in_teacher_units(teacher: NetworkFeatures, student: NetworkFeatures) -> tupl
     Args:
         teacher: of the whole image; gives the units, one for each feature and sample, without gradient.
         student: of the masked image.
+        compared: fields of NetworkFeatures, of `encoded`, `multiscale`, `style` and `content`; both have them.
 
     Returns:
-        (teacher, student) with `encoded`, `multiscale`, `style` and `content` in float32, divided by the same units;
-        logits and attention as they were.
+        (teacher, student) with the compared fields in float32, divided by the same units; the others as they were.
     """
-    pairs: dict[str, Any] = {
-        name: _scaled_pair(getattr(teacher, name), getattr(student, name)) for name in _present(teacher)
-    }
-    scales = [_scaled_pair(t, s) for t, s in zip(teacher.multiscale, student.multiscale, strict=True)]
-    pairs["multiscale"] = tuple(zip(*scales, strict=True)) if scales else ((), ())
+    pairs: dict[str, Any] = {}
+    for name in compared:
+        mine, theirs = getattr(teacher, name), getattr(student, name)
+        if name == "multiscale":
+            pairs[name] = tuple(zip(*map(_scaled_pair, mine, theirs), strict=True))
+        else:
+            pairs[name] = _scaled_pair(mine, theirs)
     return (
         teacher._replace(**{name: pair[0] for name, pair in pairs.items()}),
         student._replace(**{name: pair[1] for name, pair in pairs.items()}),
     )
-
-
-def _present(features: NetworkFeatures) -> list[str]:
-    """Return the names of the features at the bottleneck that a network has; an ablation lacks style and content."""
-    return [name for name in ("encoded", "style", "content") if getattr(features, name) is not None]
 
 
 def _scaled_pair(teacher: Tensor, student: Tensor) -> tuple[Tensor, Tensor]:

@@ -21,6 +21,11 @@ PAPER_SCALE = 0.6 * 4
 MAX_DROP_PROBABILITY = 0.99  # above it hardly any draw counts
 
 OPTIMIZERS = ("SGD", "Adam", "AdamW")
+CPU_PRECISIONS = ("float32", "bfloat16", "auto")
+
+# kinds of teacher; those of TRAINED_TEACHERS have a segmentation loss of their own, the others no backward pass at all
+NETWORK, SHARED, EMA, FROZEN = TEACHERS = ("network", "shared", "ema", "frozen")
+TRAINED_TEACHERS = (NETWORK, SHARED)
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,9 @@ class SubsetSettings:
         drop_probabilities: modality -> how often, in [0, 0.99], a sample goes without it where it has it; those
             that are not named have 0.5. None draws each non-empty subset equally often, which is 0.5 for all.
         warm_up_fraction: in [0, 1); part of all iterations, at the start, in which nothing is dropped.
+        cpu_precision: of the networks where training and its validation run on a CPU: "float32", "bfloat16" (autocast;
+            losses and weights stay float32) or "auto", which is bfloat16 where the CPU computes in it. Of no effect on
+            GPUs, where nnU-Net's autocast holds.
 
     Raises:
         SettingsError: (here and in the subclasses) if a value has a wrong type or is out of range.
@@ -46,6 +54,7 @@ class SubsetSettings:
     weight_decay: float | None = None
     drop_probabilities: Mapping[str, float] | None = None
     warm_up_fraction: float = 0.0
+    cpu_precision: str = "float32"
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -60,6 +69,7 @@ class SubsetSettings:
         if self.seed < 0:
             raise SettingsError(f"Setting 'seed' must not be negative; given: {self.seed}")
         _require_choice("optimizer", self.optimizer, OPTIMIZERS)
+        _require_choice("cpu_precision", self.cpu_precision, CPU_PRECISIONS)
         self._check_optimizer()
         self._check_drawing()
 
@@ -130,6 +140,11 @@ class DistillationSettings(SubsetSettings):
     """Settings of nnUNetTrainerMSTKD. Weights are relative to the student's segmentation loss, which has weight 1.
 
     Args:
+        teacher: "network", a second one that is trained beside the student; "shared", the student's own weights, which
+            see the whole and the masked image and learn from both segmentation losses; "ema", the running mean of the
+            student's weights, without a backward pass; "frozen", a model that was trained before.
+        teacher_ema_decay: in [0, 1); how much of the running mean an iteration keeps; less in the first iterations.
+        teacher_checkpoint: file of the frozen teacher. `~`, environment variables and `{fold}` are filled in.
         preset: size of the transformer, "plan" or "paper".
         use_multiscale_transformer: False is the ablation noMSTKD.
         use_style_matching: False is the ablation noGSME.
@@ -146,8 +161,9 @@ class DistillationSettings(SubsetSettings):
             the teacher's root mean square, so that their weights do not depend on how large features happen to be;
             False compares them as they are, as released.
         extreme_value_normalization: "rows" or "tokens" (the published form, scaled by the token count).
-        shared_initialization: True lets the teacher start from the student's initial weights, so that channels of the
-            same number mean the same when their features are compared; False draws its own, as released.
+        shared_initialization: True lets the second network start from the student's initial weights, so that channels
+            of the same number mean the same when their features are compared; False draws its own, as released. Other
+            kinds of teacher have no initial weights of their own.
         temperature: > 0, of L_KL.
         standardize_dim: axis along which L_KL standardises logits of labels: 1 is the class axis; -1, the last spatial
             axis, is the released form. Regions are standardised over voxels, whatever it is.
@@ -159,6 +175,9 @@ class DistillationSettings(SubsetSettings):
         discriminator_lr: initial learning rate of the discriminator's Adam; decays as the branches' does.
     """
 
+    teacher: str = NETWORK
+    teacher_ema_decay: float = 0.999
+    teacher_checkpoint: str | None = None
     preset: str = "plan"
     use_multiscale_transformer: bool = True
     use_style_matching: bool = True
@@ -196,6 +215,36 @@ class DistillationSettings(SubsetSettings):
         for name in ("ramp_fraction", "incomplete_teacher_weight"):
             if getattr(self, name) > 1:
                 raise SettingsError(f"Setting {name!r} must be in [0, 1]; given: {getattr(self, name)}")
+        self._check_teacher()
+
+    @property
+    def trains_teacher(self) -> bool:
+        """Whether the teacher has a segmentation loss and a backward pass."""
+        return self.teacher in TRAINED_TEACHERS
+
+    def _check_teacher(self) -> None:
+        _require_choice("teacher", self.teacher, TEACHERS)
+        if self.teacher_ema_decay >= 1:
+            raise SettingsError(f"Setting 'teacher_ema_decay' must be in [0, 1); given: {self.teacher_ema_decay}")
+        if self.teacher_checkpoint is not None and not isinstance(self.teacher_checkpoint, str):
+            raise SettingsError(
+                f"Setting 'teacher_checkpoint' must be a text or null; given: {self.teacher_checkpoint!r}"
+            )
+        if self.teacher == FROZEN and not self.teacher_checkpoint:
+            raise SettingsError("Setting 'teacher' is 'frozen': give the file of its weights as 'teacher_checkpoint'")
+        without_effect = {
+            "teacher_ema_decay": self.teacher != EMA,
+            "teacher_checkpoint": self.teacher != FROZEN,
+            "weight_teacher_segmentation": not self.trains_teacher,
+            "co_training": not self.trains_teacher,
+        }
+        defaults = {field.name: field.default for field in fields(self)}
+        for name, has_none in without_effect.items():
+            if has_none and getattr(self, name) != defaults[name]:
+                raise SettingsError(
+                    f"Setting {name!r} is {getattr(self, name)!r}, which has no effect with 'teacher' "
+                    f"{self.teacher!r}: leave it out"
+                )
 
 
 def _require_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

@@ -23,6 +23,7 @@ from nnunetv2_mstkd.losses import (
     region_logit_distillation,
     standardized_logit_distillation,
 )
+from nnunetv2_mstkd.losses._precision import in_full_precision
 
 TEACHER_SEGMENTATION = "teacher_segmentation"
 STUDENT_SEGMENTATION = "segmentation"
@@ -37,6 +38,12 @@ DISTILLATION_TERMS = (
     "style_matching",
     "adversarial",
 )
+# what of NetworkFeatures a term compares by its size
+COMPARED_FEATURES = {
+    "content": ("content",),
+    "multiscale": ("multiscale",),
+    "style_matching": ("encoded", "style", "content"),
+}
 
 
 @dataclass(frozen=True)
@@ -83,12 +90,20 @@ def segmentation_terms(
     student: NetworkFeatures,
     target: StepTarget,
     segmentation_loss: Callable[[Any, Any], Tensor],
+    settings: DistillationSettings,
 ) -> dict[str, Tensor]:
-    """Return nnU-Net's loss for both branches."""
+    """Return nnU-Net's loss for both branches, in float32; for the student alone if the teacher is not trained."""
+    branches = {TEACHER_SEGMENTATION: teacher} if settings.trains_teacher else {}
+    branches[STUDENT_SEGMENTATION] = student
     return {
-        TEACHER_SEGMENTATION: segmentation_loss(teacher.logits, target.target),
-        STUDENT_SEGMENTATION: segmentation_loss(student.logits, target.target),
+        name: _segmentation_term(features.logits, target.target, segmentation_loss)
+        for name, features in branches.items()
     }
+
+
+@in_full_precision
+def _segmentation_term(logits: Any, target: Any, segmentation_loss: Callable[[Any, Any], Tensor]) -> Tensor:
+    return segmentation_loss(logits, target)
 
 
 def distillation_terms(
@@ -112,7 +127,10 @@ def distillation_terms(
     """
     weights = sample_weights(target.teacher_is_complete, settings)
     options: dict[str, Any] = {"sample_weights": weights, "detach_teacher": not settings.co_training}
-    features = in_teacher_units(teacher, student) if settings.relative_features else (teacher, student)
+    terms = active_weights(settings)
+    features = teacher, student
+    if settings.relative_features:
+        features = in_teacher_units(*features, {name for term in terms for name in COMPARED_FEATURES.get(term, ())})
     compute: dict[str, Callable[[], Tensor]] = {
         "consistency": lambda: _consistency_term(teacher, student, target, options),
         "logits": lambda: _logit_term(teacher, student, target, settings, options),
@@ -124,7 +142,7 @@ def distillation_terms(
         "style_matching": lambda: global_style_matching(*map(style_triple, features), **options),
         "adversarial": lambda: adversarial_student(frozen_scores(discriminator, student.style), sample_weights=weights),
     }
-    return {term: compute[term]() for term in active_weights(settings)}
+    return {term: compute[term]() for term in terms}
 
 
 def sample_weights(teacher_is_complete: Tensor, settings: DistillationSettings) -> Tensor:
@@ -156,7 +174,9 @@ def _logit_term(
 
 def total_loss(terms: dict[str, Tensor], settings: DistillationSettings, ramp: float) -> Tensor:
     """Return the weighted sum of segmentation and distillation terms, the latter times the ramp."""
-    total = terms[STUDENT_SEGMENTATION] + settings.weight_teacher_segmentation * terms[TEACHER_SEGMENTATION]
+    total = terms[STUDENT_SEGMENTATION]
+    if settings.trains_teacher:
+        total = total + settings.weight_teacher_segmentation * terms[TEACHER_SEGMENTATION]
     for term, weight in active_weights(settings).items():
         total = total + ramp * weight * terms[term]
     return total

@@ -24,6 +24,7 @@ CHECKS: tuple[Check, ...] = (
     hardware.check_device,
     hardware.check_threads,
     hardware.check_bfloat16,
+    hardware.check_engines,
 )
 
 

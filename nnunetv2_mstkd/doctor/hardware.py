@@ -1,15 +1,12 @@
-"""Device, threads and bfloat16 (part of the doctor, L3). torch is imported when a check runs."""
+"""Device, threads, bfloat16 and engines (part of the doctor, L3). torch is imported when a check runs."""
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 from nnunetv2_mstkd.cores import available_cores
 from nnunetv2_mstkd.doctor.finding import Finding
 from nnunetv2_mstkd.doctor.installation import Installation
 from nnunetv2_mstkd.doctor.settings import DEFAULT_PROCESSES, PROCESSES
-
-CPUINFO = Path("/proc/cpuinfo")
 
 
 def check_device(_installation: Installation) -> Iterator[Finding]:
@@ -42,27 +39,26 @@ def check_threads(_installation: Installation) -> Iterator[Finding]:
 
 
 def check_bfloat16(_installation: Installation) -> Iterator[Finding]:
-    """Report whether CPU and GPU compute in bfloat16 (AVX-512 BF16, AMX, ...)."""
+    """Report whether CPU and GPU compute in bfloat16."""
     import torch
 
-    features = sorted(name for name in _cpu_features() if "bf16" in name or "amx" in name)
-    detail = f"CPU: {', '.join(features) or 'no hardware support, neither AVX-512 BF16 nor AMX'}"
+    from nnunetv2_mstkd.inference.engines.hardware import bfloat16_units
+
+    detail = f"CPU: {', '.join(bfloat16_units()) or 'no hardware support, neither AVX-512 BF16 nor AMX'}"
     if torch.cuda.is_available():
         detail += f"; GPU: {'yes' if torch.cuda.is_bf16_supported(including_emulation=False) else 'no'}"
     yield Finding("bfloat16", "ok", detail)
 
 
-def _cpu_features() -> set[str]:
-    """Return the names of the CPU's features, from torch where it tells (recent versions), else from Linux."""
-    import torch
+def check_engines(_installation: Installation) -> Iterator[Finding]:
+    """Report what can run a network on this CPU; warning: OpenVINO, which is the fastest, is not installed."""
+    from nnunetv2_mstkd.inference.engines.choice import fastest_engine, runnable_engines
+    from nnunetv2_mstkd.inference.engines.hardware import has_openvino
 
-    try:
-        return {name for name, value in torch.cpu.get_capabilities().items() if value is True}
-    except (AttributeError, RuntimeError):
-        pass
-    try:
-        lines = CPUINFO.read_text().splitlines()
-    except OSError:
-        return set()
-    flags = next((line for line in lines if line.lower().startswith(("flags", "features"))), "")
-    return set(flags.partition(":")[2].split())
+    here = [name for name, lack in runnable_engines().items() if not lack]
+    detail = f"{', '.join(here)}; auto takes {fastest_engine()} if its decisions are those of torch-float32"
+    if has_openvino():
+        yield Finding("CPU engines", "ok", detail)
+    else:
+        mend = 'pip install "nnunetv2_mstkd[openvino]"  # prediction on a CPU in half of the time, or less'
+        yield Finding("CPU engines", "warning", detail, mend)

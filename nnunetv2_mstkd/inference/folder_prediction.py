@@ -2,9 +2,10 @@
 
 import contextlib
 import errno
+import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,25 @@ class RunResult:
         return not self.problems
 
 
+@dataclass(frozen=True)
+class ComputedCase:
+    """A case that the network has seen.
+
+    Args:
+        started: when, on the clock `time.perf_counter`.
+        check: what was found in its files.
+        prepared: what the network took.
+        logits: (C, *S).
+        inference: how the model was applied.
+    """
+
+    started: float
+    check: CaseCheck
+    prepared: PreparedCase = field(repr=False)
+    logits: Tensor = field(repr=False)
+    inference: dict[str, Any]
+
+
 class FolderPrediction:
     """One run over a folder.
 
@@ -89,7 +109,7 @@ class FolderPrediction:
         self._facts: dict[str, Any] = {
             "input": str(selection.folder.resolve()),
             "model": model_facts(predictor),
-            "inference": {**predictor.inference, "probabilities": options.save_probabilities},
+            "inference": self._inference,
             "versions": versions(),
         }
         name = MANIFEST if selection.num_parts == 1 else f"{Path(MANIFEST).stem}_{selection.part}.json"
@@ -147,6 +167,8 @@ class FolderPrediction:
     def _predict(self, checks: Sequence[CaseCheck]) -> list[Problem]:
         failures: list[Problem] = []
         options = self._options
+        if checks:
+            threading.Thread(target=self._predictor.warm_up).start()
         stages = (self._prepare, self._compute, self._finish)
         outcomes = overlapped(checks, *stages, preparing=options.preparing, finishing=options.finishing)
         with contextlib.closing(outcomes):  # what is computed is written before an error is shown
@@ -178,18 +200,23 @@ class FolderPrediction:
         file = previous_stage_file(self._selection, check.case, self._predictor)
         return started, check, self._predictor.prepare(check, previous_stage=file)
 
-    def _compute(self, stage: tuple[float, CaseCheck, PreparedCase]) -> tuple[float, CaseCheck, PreparedCase, Tensor]:
-        return (*stage, self._predictor.predict_logits(stage[-1]))
+    def _compute(self, stage: tuple[float, CaseCheck, PreparedCase]) -> ComputedCase:
+        planned = self._predictor.engine
+        logits = self._predictor.predict_logits(stage[-1])
+        if (used := self._predictor.engine) != planned:  # the first case tells
+            self._say(f"engine {used.name}: {used.reason}")
+            self._facts["inference"] = self._inference
+        return ComputedCase(*stage, logits, self._inference)
 
-    def _finish(self, stage: tuple[float, CaseCheck, PreparedCase, Tensor]) -> tuple[ModalitySubset, float]:
-        started, check, prepared, logits = stage
+    def _finish(self, computed: ComputedCase) -> tuple[ModalitySubset, float]:
+        check, prepared, logits = computed.check, computed.prepared, computed.logits
         with_probabilities = self._options.save_probabilities
         prediction = self._predictor.finish(prepared, logits, return_probabilities=with_probabilities)
-        identity = self._identity(self._found[check.case.name])
+        identity = self._identity(self._found[check.case.name], computed.inference)
         sidecar = Sidecar(self._output, check.case.name)
         sidecar.remove()
         outputs = self._write(prediction, check.case.name)
-        seconds = time.perf_counter() - started
+        seconds = time.perf_counter() - computed.started
         sidecar.write(identity, prediction, outputs, seconds)
         return prediction.used, seconds
 
@@ -205,6 +232,11 @@ class FolderPrediction:
         with whole_file(properties) as temporary:
             save_pickle(prediction.properties, str(temporary))
         return [labels.name, arrays.name, properties.name]
+
+    @property
+    def _inference(self) -> dict[str, Any]:
+        """How the model is applied, by what the first case may have shown of the engine."""
+        return {**self._predictor.inference, "probabilities": self._options.save_probabilities}
 
     # the output -----------------------------------------------------------------------------------------------------
 
@@ -235,18 +267,18 @@ class FolderPrediction:
         if not sidecar.file.is_file():
             return False  # and no checksum of its images is needed
         try:
-            return sidecar.is_finished(self._identity(case))
+            return sidecar.is_finished(self._identity(case, self._inference))
         except OSError:  # the check of the images says what is wrong with them
             return False
 
-    def _identity(self, case: Case) -> dict[str, Any]:
-        """Return what the result depends on, given a case as it was found."""
+    def _identity(self, case: Case, inference: dict[str, Any]) -> dict[str, Any]:
+        """Return what the result depends on, given a case as it was found, and how the model is applied."""
         labels = previous_stage_file(self._selection, case, self._predictor)
         return {
             "files": input_facts(case, self._predictor.model.modalities),
             "previous_stage": None if labels is None else {"file": str(labels.resolve()), "sha256": sha256_of(labels)},
             "model": self._facts["model"],
-            "inference": self._facts["inference"],
+            "inference": inference,
         }
 
 

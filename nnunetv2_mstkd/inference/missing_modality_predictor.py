@@ -1,7 +1,8 @@
 """Predict cases that lack modalities, from Python (L3)."""
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -19,8 +20,11 @@ from nnunetv2_mstkd.cases.image_check import CaseCheck, check_case
 from nnunetv2_mstkd.cases.problem import Problem
 from nnunetv2_mstkd.errors import CaseError, ModalityError, SettingsError
 from nnunetv2_mstkd.inference.around_network import labels_of, preprocess
+from nnunetv2_mstkd.inference.engines.choice import Choice
+from nnunetv2_mstkd.inference.engines.engine_predictor import build_predictor
+from nnunetv2_mstkd.inference.engines.names import AUTO
 from nnunetv2_mstkd.inference.image_reader import Image, ImageReader, geometry_of, image_of_array, stack_channels
-from nnunetv2_mstkd.inference.model import build_predictor, load_model
+from nnunetv2_mstkd.inference.model import load_model
 from nnunetv2_mstkd.inference.prediction import Prediction
 from nnunetv2_mstkd.inference.previous_stage import PreviousStage, previous_labels
 
@@ -50,15 +54,19 @@ class MissingModalityPredictor:
         folds: whose predictions are averaged; None: all that are there.
         checkpoint: name of the checkpoint files.
         device: "cpu", "cuda", "mps", a torch.device; "auto" takes CUDA where there is a GPU.
+        engine: that runs the network on a CPU; "auto" takes the fastest one whose decisions are those of torch in
+            float32, which it finds out in the first case.
         step_size: of the sliding window, in patches.
         mirroring: test-time augmentation.
         on_device: keep whole cases on the GPU.
         trust_checkpoint: also load checkpoints that could execute code.
         progress_bar: of the tiles of a case.
+        warn: takes a line about the engine, if it cannot be used; by default `warnings.warn`.
 
     Raises:
         ModelFolderError, CheckpointError: if the model cannot be loaded.
-        SettingsError: if there is no such device.
+        SettingsError: if there is no such device, or the engine cannot run on it.
+        MissingExtraError: if the engine is not installed.
 
     Example:
         predictor = MissingModalityPredictor(model_folder)
@@ -73,22 +81,41 @@ class MissingModalityPredictor:
         checkpoint: str = "checkpoint_final.pth",
         *,
         device: str | torch.device = "auto",
+        engine: str = AUTO,
         step_size: float = 0.5,
         mirroring: bool = True,
         on_device: bool = True,
         trust_checkpoint: bool = False,
         progress_bar: bool = False,
+        warn: Callable[[str], None] = warnings.warn,
     ) -> None:
         if not 0 < step_size <= 1:
             raise ModalityError(f"step_size must be above 0 and at most 1, in patches; given: {step_size}")
         self.device = find_device(device)
         self.model = load_model(Path(model_folder), folds, checkpoint, trust_checkpoint=trust_checkpoint)
         self.reader = ImageReader(self.model.plans, self.model.file_ending)
-        self.inference = inference_facts(self.device, step_size, mirroring)
         self._predictor = build_predictor(
-            self.model, self.device, step_size=step_size, mirroring=mirroring, on_device=on_device, bar=progress_bar
+            self.model,
+            self.device,
+            engine=engine,
+            step_size=step_size,
+            mirroring=mirroring,
+            on_device=on_device,
+            bar=progress_bar,
+            warn=warn,
         )
         self._network_lock = threading.Lock()
+
+    @property
+    def engine(self) -> Choice:
+        """What runs the network, and why; before the first case, what is to."""
+        return self._predictor.choice
+
+    @property
+    def inference(self) -> dict[str, Any]:
+        """How the model is applied."""
+        predictor = self._predictor
+        return inference_facts(self.device, predictor.engine, predictor.tile_step_size, predictor.use_mirroring)
 
     def predict_case(
         self,
@@ -216,6 +243,11 @@ class MissingModalityPredictor:
             )
         return PreparedCase(CaseCheck(case, check.problems, check.warnings), torch.from_numpy(data), properties)
 
+    def warm_up(self) -> None:
+        """Make the engine, which takes a moment, while the first case is prepared; thread-safe."""
+        with self._network_lock:
+            self._predictor.warm_up()
+
     def predict_logits(self, prepared: PreparedCase) -> Tensor:
         """Run the network, or the mean of the folds' networks: logits (C, *S) of the preprocessed case.
 
@@ -232,14 +264,9 @@ class MissingModalityPredictor:
         return Prediction(labels, probabilities, used, warnings, confidence, prepared.properties, self.reader)
 
 
-def inference_facts(device: torch.device, step_size: float, mirroring: bool) -> dict[str, Any]:
+def inference_facts(device: torch.device, engine: str, step_size: float, mirroring: bool) -> dict[str, Any]:
     """Return how a model is applied."""
-    return {
-        "device": str(device),
-        "engine": "torch float16 autocast" if device.type == "cuda" else "torch float32",
-        "step_size": step_size,
-        "mirroring": mirroring,
-    }
+    return {"device": str(device), "engine": engine, "step_size": step_size, "mirroring": mirroring}
 
 
 def find_device(device: str | torch.device) -> torch.device:

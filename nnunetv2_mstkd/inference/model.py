@@ -1,8 +1,6 @@
 """A trained model as prediction needs it, from a model folder: ours or nnU-Net's own (L3)."""
 
-import contextlib
 import inspect
-import io
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from nnunetv2.utilities.label_handling.label_handling import LabelManager, determine_num_input_channels
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import nn
@@ -164,30 +161,6 @@ def load_model(
         handles_missing=issubclass(trainer, SubsetTrainer),
         benchmark=read_benchmark(folder),
     )
-
-
-def build_predictor(
-    model: Model, device: Any, *, step_size: float = 0.5, mirroring: bool = True, on_device: bool = True, bar: bool
-) -> nnUNetPredictor:
-    """Return nnU-Net's own predictor with the model in it: sliding window, mirroring, averaging of folds."""
-    with contextlib.redirect_stdout(io.StringIO()):  # it tells that a CPU is no GPU
-        predictor = nnUNetPredictor(
-            tile_step_size=step_size,
-            use_mirroring=mirroring,
-            perform_everything_on_device=on_device,
-            device=device,
-            allow_tqdm=bar,
-        )
-    predictor.manual_initialization(
-        model.network,
-        model.plans,
-        model.configuration,
-        model.weights,
-        model.dataset_json,
-        model.trainer_name,
-        model.mirroring_axes,
-    )
-    return predictor
 
 
 def _build_network(

@@ -6,6 +6,9 @@ from nnunetv2_mstkd.compatibility import require_supported_nnunet
 
 # Public name -> module. nnU-Net seeks a planner by its name (-pl), as it does a trainer.
 PLANNERS: dict[str, str] = {
+    "nnUNetPlannerMSTKD": "nnunetv2_mstkd.planning.mstkd",
+    "nnUNetPlannerMSTKDResEncM": "nnunetv2_mstkd.planning.mstkd",
+    "nnUNetPlannerMSTKDResEncL": "nnunetv2_mstkd.planning.mstkd",
     "nnUNetPlannerTiny": "nnunetv2_mstkd.planning.tiny",
 }
 

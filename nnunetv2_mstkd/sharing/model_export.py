@@ -11,6 +11,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 import torch
 
 from nnunetv2_mstkd.benchmark.confidence import CONFIDENCE_FILE
+from nnunetv2_mstkd.distillation.settings import NETWORK, SECTION
 from nnunetv2_mstkd.errors import ModelFolderError, OutputError
 from nnunetv2_mstkd.inference.model_folder import (
     find_trainer,
@@ -30,8 +31,10 @@ from nnunetv2_mstkd.trainers.subset_trainer import SubsetTrainer
 from nnunetv2_mstkd.whole_file import whole_file
 
 _CARD_FILE = "MODEL_CARD.md"
-_COPIED = ("plans.json", "dataset_fingerprint.json", CONFIDENCE_FILE)  # as far as they are there
-_DATASET_FILE = "dataset.json"
+_COPIED = ("dataset_fingerprint.json", CONFIDENCE_FILE)  # as far as they are there
+_PLANS_FILE, _DATASET_FILE = "plans.json", "dataset.json"
+# of a trained model there is the student alone; the checkpoint of a frozen teacher was a path of this machine
+_NO_TEACHER = {"teacher": NETWORK, "teacher_checkpoint": None}
 _FILE_LIST = "dataset"  # its key with the paths of all training images and labels, by case: names of patients, maybe
 
 
@@ -95,6 +98,7 @@ def export_model(
             for name in _COPIED:
                 if (folder / name).is_file():
                     opened.write(folder / name, f"{facts.folder}/{name}")
+            _write_plans(opened, f"{facts.folder}/{_PLANS_FILE}", folder / _PLANS_FILE)
             _write_dataset_json(opened, f"{facts.folder}/{_DATASET_FILE}", folder / _DATASET_FILE)
             for name, text in texts.items():
                 opened.writestr(f"{facts.folder}/{name}", text)
@@ -110,7 +114,7 @@ def _head(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _gather_facts(folder: Path, folds: Sequence[str], head: Mapping[str, Any]) -> ModelFacts:
-    plans, dataset_json = (read_json(folder, name) for name in ("plans.json", _DATASET_FILE))
+    plans, dataset_json = (read_json(folder, name) for name in (_PLANS_FILE, _DATASET_FILE))
     trainer = find_trainer(head[TRAINER_NAME])
     facts = ModelFacts(
         trainer_name=head[TRAINER_NAME],
@@ -125,6 +129,16 @@ def _gather_facts(folder: Path, folds: Sequence[str], head: Mapping[str, Any]) -
     if not MODEL_FOLDER.fullmatch(facts.folder):
         raise ModelFolderError(f"nnU-Net would not find a model called {facts.folder}: DatasetXXX_Name is missing")
     return facts
+
+
+def _write_plans(archive: ZipFile, name: str, file: Path) -> None:
+    """Write plans.json as it is, but for a teacher that is a file of this machine."""
+    content = read_json(file.parent, file.name)
+    section = content.get(SECTION, {})
+    if not section.get("teacher_checkpoint"):
+        archive.write(file, name)
+        return
+    archive.writestr(name, json.dumps({**content, SECTION: {**section, **_NO_TEACHER}}, indent=4) + "\n")
 
 
 def _write_dataset_json(archive: ZipFile, name: str, file: Path) -> None:

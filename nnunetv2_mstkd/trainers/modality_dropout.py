@@ -76,7 +76,8 @@ class nnUNetTrainerModalityDropout(RecordingTrainer):
         """Train nnU-Net's step on the masked images."""
         image, available = self.available_image(batch)
         masked = mask_modalities(image, self.training_mask(available))
-        result = super().train_step({**batch, "data": masked})
+        with self.cpu_precision():
+            result = super().train_step({**batch, "data": masked})
         self.require_finite({"segmentation": float(result["loss"])}, batch)
         self.iteration += 1
         return {**result, "loss_segmentation": result["loss"]}

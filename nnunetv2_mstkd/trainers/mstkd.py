@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
 import torch
@@ -28,11 +28,13 @@ from nnunetv2_mstkd.distillation.step import (
 from nnunetv2_mstkd.distillation.subset_draw import Codes, mask_modalities, seeded_rng
 from nnunetv2_mstkd.errors import SettingsError
 from nnunetv2_mstkd.losses import sigmoid_ramp_up
+from nnunetv2_mstkd.trainers.cpu_precision import cpu_autocast
 from nnunetv2_mstkd.trainers.optimizer import optimize
 from nnunetv2_mstkd.trainers.pretrained import PretrainedStart
 from nnunetv2_mstkd.trainers.recording_trainer import RecordingTrainer
 from nnunetv2_mstkd.trainers.style_adversary import StyleAdversary
 from nnunetv2_mstkd.trainers.subset_trainer import STEP
+from nnunetv2_mstkd.trainers.teacher import make_teacher
 from nnunetv2_mstkd.trainers.unwrap import unwrap
 
 
@@ -40,12 +42,11 @@ class nnUNetTrainerMSTKD(RecordingTrainer):
     """Train a teacher that sees every modality and a student that sees a random subset of them; keep the student.
 
     `self.network` is the student: it is validated, saved and used for prediction. Teacher and discriminator exist in
-    training only.
+    training only. The setting `teacher` has cheaper kinds of teacher, one file each in trainers/teacher/.
     """
 
     default_settings: ClassVar[DistillationSettings] = DistillationSettings()
     settings: DistillationSettings
-    teacher: Any
     adversary: StyleAdversary | None
 
     # building -------------------------------------------------------------------------------------------------------
@@ -72,28 +73,37 @@ class nnUNetTrainerMSTKD(RecordingTrainer):
             use_style_fusion=settings.use_style_matching,
         )
 
-    def initialize(self) -> None:
-        """Build student, teacher and discriminator, compiled and distributed alike."""
-        super().initialize()
-        self.teacher = self._distribute(self.teacher)
-        if self.adversary is not None:
-            self.adversary.discriminator = self._distribute(self.adversary.discriminator)
-        self.pretrained_start = PretrainedStart(unwrap(self.network), unwrap(self.teacher))
-        self.record = {}
-
-    def configure_optimizers(self) -> tuple[torch.optim.Optimizer, Any]:
-        """Build what is trained beside the student, and the optimisers: one of both branches, the discriminator's."""
-        student: Any = unwrap(self.network)
-        teacher = self.build_bare_network(
+    def _build_branch(self, use_transformer: bool, use_style_fusion: bool) -> Any:
+        """Build a network beside the student."""
+        plan_network = super().build_bare_network(
             self.plans_manager,
             self.configuration_manager,
             self.num_input_channels,
             self.label_manager.num_segmentation_heads,
             self.enable_deep_supervision,
+        )
+        branch: Any = MSTKDNetwork(
+            plan_network,
+            self.configuration_manager.patch_size,
+            preset=self.settings.preset,
+            use_transformer=use_transformer,
+            use_style_fusion=use_style_fusion,
         ).to(self.device)
-        if self.settings.shared_initialization:
-            teacher.load_state_dict(student.state_dict())
-        self.teacher = torch.compile(teacher) if self._do_i_compile() else teacher
+        return torch.compile(branch) if self._do_i_compile() else branch
+
+    def initialize(self) -> None:
+        """Build student, teacher and discriminator, compiled and distributed alike."""
+        super().initialize()
+        self._teacher.distribute(self._distribute)
+        if self.adversary is not None:
+            self.adversary.discriminator = self._distribute(self.adversary.discriminator)
+        self.pretrained_start = PretrainedStart(unwrap(self.network), self._teacher.follows_pretrained_weights())
+        self.record = {}
+
+    def configure_optimizers(self) -> tuple[torch.optim.Optimizer, Any]:
+        """Build what is trained beside the student, and the optimisers: one of both branches, the discriminator's."""
+        student: Any = unwrap(self.network)
+        self._teacher = make_teacher(self.settings, student, self._build_branch, self.my_init_kwargs)
         self.adversary = None
         if "adversarial" in active_weights(self.settings):
             encoder = student.encoder
@@ -101,6 +111,11 @@ class nnUNetTrainerMSTKD(RecordingTrainer):
             scaler = GradScaler(self.device.type) if self.grad_scaler is not None else None
             self.adversary = StyleAdversary(discriminator, self.settings.discriminator_lr, self.num_epochs, scaler)
         return super().configure_optimizers()
+
+    @property
+    def teacher(self) -> Any:
+        """The teacher's network: the student itself where it has none of its own."""
+        return self.network if self._teacher.network is None else self._teacher.network
 
     @property
     def discriminator(self) -> nn.Module | None:
@@ -149,11 +164,11 @@ class nnUNetTrainerMSTKD(RecordingTrainer):
 
         self.optimizer.zero_grad(set_to_none=True)
         with self._step_rng(), self._autocast():
-            teacher = self.teacher(image, True, needs_attention(self.settings))
-            student = self.network(masked, True, needs_attention(self.settings))
+            teacher, student = self._teacher.forward(self.network, image, masked, needs_attention(self.settings))
             terms = self._terms(teacher, student, target)
             loss = total_loss(terms, self.settings, ramp)
-        optimize(loss, self.optimizer, [unwrap(self.network), unwrap(self.teacher)], self.grad_scaler)
+        optimize(loss, self.optimizer, self.trained_networks(), self.grad_scaler)
+        self._teacher.after_step(unwrap(self.network), self.steps_done)
         if self.adversary is not None:
             terms[DISCRIMINATOR] = self.adversary.train_step(teacher, student, target, self._autocast())
 
@@ -167,7 +182,7 @@ class nnUNetTrainerMSTKD(RecordingTrainer):
     def _terms(self, teacher: NetworkFeatures, student: NetworkFeatures, target: StepTarget) -> dict[str, Tensor]:
         bare_discriminator = None if self.discriminator is None else unwrap(self.discriminator)
         return {
-            **segmentation_terms(teacher, student, target, self.loss),
+            **segmentation_terms(teacher, student, target, self.loss, self.settings),
             **distillation_terms(teacher, student, bare_discriminator, target, self.settings),
         }
 
@@ -211,8 +226,9 @@ class nnUNetTrainerMSTKD(RecordingTrainer):
         }
 
     def _autocast(self) -> AbstractContextManager:
-        # as nnU-Net: autocast on GPUs only
-        return torch.autocast(self.device.type) if self.device.type == "cuda" else nullcontext()
+        if self.device.type == "cuda":
+            return torch.autocast("cuda")  # as nnU-Net
+        return cpu_autocast(self.device, self.settings.cpu_precision)
 
     def _step_rng(self) -> AbstractContextManager:
         where = (self.current_epoch, self.iteration, self.local_rank)
@@ -221,20 +237,28 @@ class nnUNetTrainerMSTKD(RecordingTrainer):
     # the loop -------------------------------------------------------------------------------------------------------
 
     def branches(self) -> dict[str, nn.Module]:
-        """Return student and teacher."""
-        return {**super().branches(), "teacher": self.teacher}
+        """Return student and teacher, which the student itself may be."""
+        own = {} if self._teacher.network is None else {"teacher": self.teacher}
+        return {**super().branches(), **own}
+
+    def trained_networks(self) -> list[nn.Module]:
+        """Return the student and, where it is trained, the teacher; bare."""
+        beside = self._teacher.trained_network()
+        return [*super().trained_networks(), *([] if beside is None else [beside])]
 
     def on_train_start(self) -> None:
         """Start training."""
         if not self.was_initialized:
             self.initialize()
         self.pretrained_start.end()
+        for line in self._teacher.start(self.fold):
+            self.print_to_log_file(line)
         super().on_train_start()
 
     def on_train_epoch_start(self) -> None:
         """Start an epoch's training, of all three networks."""
         super().on_train_epoch_start()
-        self.teacher.train()
+        self._teacher.set_training(True)
         if self.adversary is not None:
             self.adversary.scheduler.step(self.current_epoch)
         self.record.update({f"weight_{term}": weight for term, weight in active_weights(self.settings).items()})
@@ -242,7 +266,7 @@ class nnUNetTrainerMSTKD(RecordingTrainer):
     def on_validation_epoch_start(self) -> None:
         """Start an epoch's validation."""
         super().on_validation_epoch_start()
-        self.teacher.eval()
+        self._teacher.set_training(False)
 
     # checkpoints ----------------------------------------------------------------------------------------------------
 
@@ -250,14 +274,14 @@ class nnUNetTrainerMSTKD(RecordingTrainer):
         """Return what training needs beyond the student's weights: teacher and discriminator too."""
         return {
             **super().training_state(),
-            "teacher_weights": unwrap(self.teacher).state_dict(),
+            **self._teacher.state_dict(),
             "adversary_state": self.adversary.state_dict() if self.adversary is not None else None,
         }
 
     def load_training_state(self, state: Mapping[str, Any]) -> None:
         """Take back what `training_state` returned."""
         super().load_training_state(state)
-        unwrap(self.teacher).load_state_dict(state["teacher_weights"])
+        self._teacher.load_state_dict(state)
         if self.adversary is not None:
             self.adversary.load_state_dict(state["adversary_state"])
 

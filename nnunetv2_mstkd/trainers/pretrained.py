@@ -29,10 +29,10 @@ class PretrainedStart:
 
     Args:
         student: bare, not wrapped.
-        teacher: likewise.
+        teacher: likewise; None if it takes no such weights.
     """
 
-    def __init__(self, student: nn.Module, teacher: nn.Module) -> None:
+    def __init__(self, student: nn.Module, teacher: nn.Module | None) -> None:
         self.student = student
 
         def state_dict(*args: Any, **kwargs: Any) -> _PlanWeightsFirst:
@@ -40,7 +40,8 @@ class PretrainedStart:
 
         def load_state_dict(weights: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
             whole = {name: weights[name] for name in weights}
-            teacher.load_state_dict(whole, *args, **kwargs)
+            if teacher is not None:
+                teacher.load_state_dict(whole, *args, **kwargs)
             return type(student).load_state_dict(student, whole, *args, **kwargs)
 
         self.student.__dict__.update(state_dict=state_dict, load_state_dict=load_state_dict)

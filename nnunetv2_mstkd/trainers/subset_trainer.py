@@ -1,6 +1,7 @@
 """What all trainers of this package share: settings, seeds, subsets, validation over subsets, checkpoints (L3)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -44,6 +45,7 @@ from nnunetv2_mstkd.trainers.checkpoint import (
     set_earlier_run_aside,
     write_checkpoint,
 )
+from nnunetv2_mstkd.trainers.cpu_precision import InBfloat16, computes_in_bfloat16
 from nnunetv2_mstkd.trainers.cpu_threads import leave_cores_to_augmentation
 from nnunetv2_mstkd.trainers.optimizer import build_optimizer
 from nnunetv2_mstkd.trainers.refusals import refuse_cascade, refuse_mixed_folds
@@ -145,12 +147,16 @@ class SubsetTrainer(nnUNetTrainer):
             super().initialize()
 
     def branches(self) -> dict[str, nn.Module]:
-        """Return the networks that are trained, and validated with all modalities, by name."""
+        """Return the networks that are validated with all modalities, by name."""
         return {"student": self.network}
 
+    def trained_networks(self) -> list[nn.Module]:
+        """Return the networks that the optimiser trains, bare."""
+        return [unwrap(self.network)]
+
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, Any]:
-        """Build the optimiser that the settings name, a parameter group for each branch, and nnU-Net's schedule."""
-        groups = [{"params": list(unwrap(branch).parameters())} for branch in self.branches().values()]
+        """Build the optimiser that the settings name, a parameter group for each network, and nnU-Net's schedule."""
+        groups = [{"params": list(network.parameters())} for network in self.trained_networks()]
         optimizer = build_optimizer(self.settings.optimizer, groups, self.initial_lr, self.weight_decay)
         return optimizer, PolyLRScheduler(optimizer, self.initial_lr, self.num_epochs)
 
@@ -162,10 +168,14 @@ class SubsetTrainer(nnUNetTrainer):
         return distributed.get_world_size() if self.is_ddp else 1
 
     @property
+    def steps_done(self) -> int:
+        """Iterations done since the training began."""
+        return self.current_epoch * self.num_iterations_per_epoch + self.iteration
+
+    @property
     def training_progress(self) -> float:
         """Iterations done, as a fraction of the whole training."""
-        done = self.current_epoch * self.num_iterations_per_epoch + self.iteration
-        return done / max(1, self.num_epochs * self.num_iterations_per_epoch)
+        return self.steps_done / max(1, self.num_epochs * self.num_iterations_per_epoch)
 
     # what the cases have -------------------------------------------------------------------------------------------
 
@@ -238,11 +248,11 @@ class SubsetTrainer(nnUNetTrainer):
             )
         folder, defaults = Path(self.output_folder), asdict(self.default_settings)
         refuse_mixed_folds(folder, self.plans_manager.plans[SECTION], defaults)
-        if self.current_epoch == 0 and self.local_rank == 0 and (found := set_earlier_run_aside(folder)):
-            self.print_to_log_file(f"Checkpoints of an earlier run are renamed to previous_*: {found}")
         self.save_every = min(self.save_every, max(1, self.num_epochs // 10))
         leave_cores_to_augmentation(self.device)
-        super().on_train_start()
+        super().on_train_start()  # reads the data, and refuses what cannot be trained on
+        if self.current_epoch == 0 and self.local_rank == 0 and (found := set_earlier_run_aside(folder)):
+            self.print_to_log_file(f"Checkpoints of an earlier run are renamed to previous_*: {found}")
 
     def on_train_epoch_start(self) -> None:
         """Start an epoch's training."""
@@ -268,7 +278,19 @@ class SubsetTrainer(nnUNetTrainer):
 
     def validate_unmasked(self, batch: dict) -> dict:
         """Validate as nnU-Net does, on the modalities that the batch has."""
-        return super().validation_step(batch)
+        with self.cpu_precision():
+            return super().validation_step(batch)
+
+    @contextmanager
+    def cpu_precision(self) -> Iterator[None]:
+        """Have nnU-Net's own steps run `self.network` in the precision of the settings, where that is a CPU's."""
+        network = self.network
+        if computes_in_bfloat16(self.device, self.settings.cpu_precision):
+            self.network = InBfloat16(network)
+        try:
+            yield
+        finally:
+            self.network = network
 
     def perform_actual_validation(self, save_probabilities: bool = False) -> None:
         """Predict the validation cases as nnU-Net does, from what each of them has."""

@@ -11,6 +11,16 @@ import torch
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 
+@pytest.fixture(autouse=True)
+def _plain_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `--engine auto` be torch in float32 on one core, as nnU-Net's predictor is in these tests.
+
+    Compiling takes longer than most of them; unit/inference/engines has the tests of the others.
+    """
+    monkeypatch.setattr("nnunetv2_mstkd.inference.engines.choice.fastest_engine", lambda: "torch-float32")
+    monkeypatch.setattr("nnunetv2_mstkd.inference.engines.engine_predictor.available_cores", lambda: 1)
+
+
 @pytest.fixture
 def random_model(make_dataset: Callable, find_trainer: Callable, tmp_path: Path) -> Callable[..., Path]:
     """Return a function that writes a model folder of the four modalities, with random weights.

@@ -12,10 +12,11 @@ from nnunetv2.training.loss.compound_losses import DC_and_BCE_loss, DC_and_CE_lo
 from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 from nnunetv2.training.loss.dice import MemoryEfficientSoftDiceLoss
 from torch import distributed, nn
+from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 from torch.nn.parallel import DistributedDataParallel
 
 from nnunetv2_mstkd.architectures import MSTKDNetwork, StyleDiscriminator
-from nnunetv2_mstkd.distillation.settings import DistillationSettings
+from nnunetv2_mstkd.distillation.settings import SHARED, DistillationSettings
 from nnunetv2_mstkd.distillation.step import (
     StepTarget,
     discriminator_loss,
@@ -25,6 +26,7 @@ from nnunetv2_mstkd.distillation.step import (
     total_loss,
 )
 from nnunetv2_mstkd.distillation.subset_draw import mask_modalities
+from nnunetv2_mstkd.trainers.teacher import SharedTeacher
 
 BATCH, PATCH, CLASSES, SCALES = 4, (16, 16), 3, 3
 CASES = {
@@ -34,6 +36,7 @@ CASES = {
     "noMSTKD": {"use_multiscale_transformer": False},
     "noGSME": {"use_style_matching": False},
     "noSLKD": {"use_logit_distillation": False},
+    "shared": {"teacher": "shared"},
 }
 
 
@@ -80,7 +83,8 @@ def step(case: str, rank: int = 0, world_size: int = 1) -> dict[str, torch.Tenso
     settings = DistillationSettings(**CASES[case])
     regions = case != "labels"
     options = {"use_transformer": settings.use_multiscale_transformer, "use_style_fusion": settings.use_style_matching}
-    bare = {name: MSTKDNetwork(plan_network(), PATCH, **options) for name in ("teacher", "student")}
+    branches = ("student",) if settings.teacher == SHARED else ("teacher", "student")
+    bare = {name: MSTKDNetwork(plan_network(), PATCH, **options) for name in branches}
     if settings.use_style_matching:
         bare["discriminator"] = StyleDiscriminator(nn.Conv2d, 8)
     image, mask, targets = batch(regions)
@@ -88,7 +92,9 @@ def step(case: str, rank: int = 0, world_size: int = 1) -> dict[str, torch.Tenso
         for module in network.modules():
             if isinstance(module, nn.Dropout | nn.Dropout2d):
                 module.p = 0.0
-    distributed_parts = {n: DistributedDataParallel(m) if world_size > 1 else m for n, m in bare.items()}
+    # without DDP every gradient counts once; with it the reducer is asked
+    reduced = {name: [0 if world_size > 1 else num_weights(network)] for name, network in bare.items()}
+    distributed_parts = {n: distribute(m, reduced[n]) if world_size > 1 else m for n, m in bare.items()}
 
     size = BATCH // world_size
     mine = slice(rank * size, (rank + 1) * size)
@@ -96,10 +102,16 @@ def step(case: str, rank: int = 0, world_size: int = 1) -> dict[str, torch.Tenso
     # of the second sample the teacher itself lacks modalities: the ranks have different numbers of complete ones
     available = torch.tensor([[1, 1, 1, 1], [0, 1, 0, 1], [1, 1, 1, 1], [1, 1, 1, 1]], dtype=torch.bool)[mine]
     target = StepTarget(targets, regions, None, mask.all(dim=1), available.all(dim=1))
-    teacher = distributed_parts["teacher"](mask_modalities(image, available), True, needs_attention(settings))
-    student = distributed_parts["student"](mask_modalities(image, mask), True, needs_attention(settings))
+    images = mask_modalities(image, available), mask_modalities(image, mask)
+    if settings.teacher == SHARED:
+        teacher, student = SharedTeacher().forward(distributed_parts["student"], *images, needs_attention(settings))
+    else:
+        networks = distributed_parts["teacher"], distributed_parts["student"]
+        teacher, student = (
+            network(x, True, needs_attention(settings)) for network, x in zip(networks, images, strict=True)
+        )
     terms = {
-        **segmentation_terms(teacher, student, target, segmentation_loss(regions)),
+        **segmentation_terms(teacher, student, target, segmentation_loss(regions), settings),
         **distillation_terms(teacher, student, bare.get("discriminator"), target, settings),
     }
     loss = total_loss(terms, settings, ramp=1.0)
@@ -111,8 +123,26 @@ def step(case: str, rank: int = 0, world_size: int = 1) -> dict[str, torch.Tenso
     result = {f"loss {name}": value.detach() for name, value in {**terms, "total": loss}.items()}
     for name, network in bare.items():
         result.update({f"gradient {name}.{key}": weight.grad for key, weight in network.named_parameters()})
+        result[f"reduced {name}"] = torch.tensor(float(reduced[name][0]))
     torch.set_default_dtype(torch.float32)
     return result
+
+
+def num_weights(network: nn.Module) -> int:
+    """Return how many gradients a step has."""
+    return sum(weight.numel() for weight in network.parameters())
+
+
+def distribute(network: nn.Module, reduced: list[int]) -> DistributedDataParallel:
+    """Wrap a network; `reduced` counts the gradients that are reduced."""
+
+    def count_and_reduce(count: list[int], bucket: distributed.GradBucket) -> torch.futures.Future[torch.Tensor]:
+        count[0] += bucket.buffer().numel()
+        return allreduce_hook(None, bucket)
+
+    wrapped = DistributedDataParallel(network)
+    wrapped.register_comm_hook(reduced, count_and_reduce)
+    return wrapped
 
 
 def main() -> None:

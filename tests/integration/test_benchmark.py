@@ -429,11 +429,12 @@ def test_the_same_folder_takes_no_other_benchmark(cross_validation, capsys):
 
 def test_the_commands_of_a_dry_run_do_the_same(cross_validation, output, capsys, external_trainers, tmp_path):
     trainers = ("nnU-Net=nnUNetTrainer", "nnUNetTrainerModalityDropout")
-    assert cross_validation(*trainers, options=("--subsets", "T1", "T1ce,FLAIR")) == 0
+    options = ("--subsets", "T1", "T1ce,FLAIR", "--engine", "torch-float32")
+    assert cross_validation(*trainers, options=options) == 0
     expected = scores(output)
     shutil.rmtree(output)
     capsys.readouterr()
-    assert cross_validation(*trainers, options=("--subsets", "T1", "T1ce,FLAIR", "--dry-run", "--parts", 2)) == 0
+    assert cross_validation(*trainers, options=(*options, "--dry-run", "--parts", 2)) == 0
     lines = capsys.readouterr().out.splitlines()
     assert not output.exists()
     assert lines[0] == "# nnU-Net fold 0: 2 cases, 2 left"
@@ -647,7 +648,7 @@ def test_facts_of_a_training(cross_validation, output, tmp_path):
     assert (training.trainer, training.configuration, training.folds) == ("nnUNetTrainer", "3d_fullres", ("1",))
     assert training.inference["mirroring"] is False
     (record,) = records(output).values()
-    assert (record.run["device"], record.run["engine"]) == ("cpu", "torch float32")
+    assert (record.run["device"], record.run["engine"]) == ("cpu", "torch-float32")
     assert record.run["hardware"] == training.hardware
     assert record.run["versions"] == training.versions
     assert training.hardware["cores"] == os.cpu_count()

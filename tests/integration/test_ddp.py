@@ -11,7 +11,7 @@ import torch
 
 WORKER = Path(__file__).with_name("ddp_worker.py")
 WORLD_SIZE = 2
-CASES = ("regions", "labels", "co_training", "noMSTKD", "noGSME", "noSLKD")
+CASES = ("regions", "labels", "co_training", "noMSTKD", "noGSME", "noSLKD", "shared")
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +43,9 @@ def test_two_processes_have_the_gradients_of_one(worker, distributed_results, ca
     whole = worker.step(case)
     first, second = (result[case] for result in distributed_results)
     assert set(first) == set(whole)
+    counts = {name: value for name, value in whole.items() if name.startswith("reduced")}
+    assert counts
+    assert all(first[name] == value for name, value in counts.items()), "each gradient is reduced once a step"
     for name, expected in whole.items():
         if name.startswith("gradient"):
             assert torch.equal(first[name], second[name]), name  # the ranks stay equal, bit by bit

@@ -64,3 +64,50 @@ def test_recorded_gradient_norms_do_not_depend_on_the_scale(step):
     for name in norms:
         # half precision: the order of magnitude is what a forgotten scale of 65536 would change
         assert scaled.record[name] == pytest.approx(plain.record[name], rel=0.5, abs=1e-9), name
+
+
+# --- The setting cpu_precision ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def in_bfloat16(make_trainer):
+    """Return a function that makes an initialised trainer with the setting, and lists its logits' dtypes."""
+
+    def make(name):
+        trainer = make_trainer(name, settings={"cpu_precision": "bfloat16"})
+        trainer.initialize()
+        seen = []
+        head = trainer.network.decoder.seg_layers[-1]
+        head.register_forward_hook(lambda layer, inputs, logits: seen.append(logits.dtype))
+        return trainer, seen
+
+    return make
+
+
+@pytest.mark.parametrize("name", ["nnUNetTrainerMSTKD", "nnUNetTrainerModalityDropout"])
+def test_networks_are_trained_in_bfloat16_and_the_loss_is_not(in_bfloat16, first_batch, name):
+    trainer, seen = in_bfloat16(name)
+    loss, dtypes = trainer.loss, []
+
+    def recorded(logits, target):
+        dtypes.extend(scale.dtype for scale in logits)
+        return loss(logits, target)
+
+    trainer.loss = recorded
+    result = trainer.train_step(first_batch(trainer))
+    assert set(seen) == {torch.bfloat16}
+    assert set(dtypes) == {torch.float32}
+    assert all(torch.isfinite(torch.tensor(float(value))) for value in result.values())
+    assert all(p.dtype is torch.float32 for p in trainer.network.parameters())
+
+
+@pytest.mark.parametrize("name", ["nnUNetTrainerMSTKD", "nnUNetTrainerModalityDropout"])
+def test_nnunets_validation_step_runs_in_bfloat16_too(in_bfloat16, first_batch, name):
+    trainer, seen = in_bfloat16(name)
+    trainer.on_validation_epoch_start()
+    network = trainer.network
+    with torch.no_grad():
+        result = trainer.validation_step(first_batch(trainer))
+    assert set(seen) == {torch.bfloat16}
+    assert trainer.network is network
+    assert torch.isfinite(torch.tensor(float(result["loss"])))

@@ -19,6 +19,7 @@ from nnunetv2.model_sharing.model_import import install_model_from_zip_file
 
 from nnunetv2_mstkd.cli.main import main
 from nnunetv2_mstkd.errors import ModelFolderError, OutputError
+from nnunetv2_mstkd.inference.missing_modality_predictor import MissingModalityPredictor
 from nnunetv2_mstkd.inference.safe_checkpoint import load_checkpoint
 from nnunetv2_mstkd.sharing.model_export import export_model
 from nnunetv2_mstkd.sharing.model_import import import_model
@@ -148,6 +149,18 @@ def test_names_and_paths_of_the_training_data_stay_at_home(copied_model, tmp_pat
     after = json.loads((installed / "dataset.json").read_text())
     assert list(after.items()) == [*before.items(), ("mstkd_conversion", {"format": 1})]  # in this order
     assert after["numTraining"] == 6
+
+
+def test_the_file_of_a_frozen_teacher_stays_at_home(copied_model, tmp_path):
+    model = copied_model("nnUNetTrainerMSTKD")
+    plans = json.loads((model / "plans.json").read_text())
+    plans["mstkd"].update(teacher="frozen", teacher_checkpoint="/clinic/models/fold_0/checkpoint_final.pth")
+    (model / "plans.json").write_text(json.dumps(plans))
+    export_model(model, tmp_path / "model.zip")
+    installed = import_model(tmp_path / "model.zip", tmp_path / "results").folders[0]
+    after = json.loads((installed / "plans.json").read_text())
+    assert after == {**plans, "mstkd": {**plans["mstkd"], "teacher": "network", "teacher_checkpoint": None}}
+    MissingModalityPredictor(installed, device="cpu")  # which needs no teacher
 
 
 def test_dataset_json_without_a_list_of_files_goes_out_as_it_is(trained_model, tmp_path):

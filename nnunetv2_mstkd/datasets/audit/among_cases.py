@@ -8,6 +8,7 @@ from typing import Any
 from nnunetv2_mstkd.cases.availability import AVAILABILITY_FILE, read_availability
 from nnunetv2_mstkd.datasets.audit.case_facts import CaseFacts
 from nnunetv2_mstkd.datasets.audit.finding import Finding, some_of
+from nnunetv2_mstkd.datasets.conversion.counted import counted
 from nnunetv2_mstkd.datasets.conversion.grouped_folds import Splits
 from nnunetv2_mstkd.datasets.declared_labels import declared_values
 from nnunetv2_mstkd.errors import CaseError
@@ -23,18 +24,20 @@ def check_values(facts: Sequence[CaseFacts], dataset_json: Mapping[str, Any]) ->
             cases_with[value].append(case.name)
     for value in sorted(set(cases_with) - set(declared)):
         cases = cases_with[value]
-        told = f"the value {value} occurs in {len(cases)} cases ({some_of(cases)}), but dataset.json has"
+        told = f"the value {value} occurs in {counted(len(cases), 'case')} ({some_of(cases)}), but dataset.json has"
         known = ", ".join(map(str, declared))
         yield Finding("error", "labels", f"{told} {known} only: name it in 'labels', or correct the label maps")
     usable = [case for case in facts if case.values is not None]
     never = [value for value in declared if value not in cases_with]
     if never and usable:
         values = ", ".join(map(str, never))
-        told = f"dataset.json has the value {values}, which no label map of {len(usable)} cases has"
+        told = f"dataset.json has the value {values}, which no label map of {counted(len(usable), 'case')} has"
         yield Finding("warning", "labels", f"{told}: are the labels those of another dataset?")
     empty = [case.name for case in usable if case.values == (0,)]
     if empty:
-        yield Finding("warning", "labels", f"{len(empty)} label maps are empty ({some_of(empty)}): is that meant?")
+        yield Finding(
+            "warning", "labels", f"{counted(len(empty), 'empty label map')} ({some_of(empty)}): is that meant?"
+        )
 
 
 def check_copies(
@@ -78,7 +81,9 @@ def check_availability(facts: Sequence[CaseFacts], modalities: Modalities, folde
     if not file.is_file():
         if lacking:
             told = "; ".join(f"{name} in {len(cases)} ({some_of(cases)})" for name, cases in lacking.items())
-            message = f"channels are empty, of {len(facts)} cases: {told}. They count as absent where we train"
+            message = (
+                f"channels are empty, of {counted(len(facts), 'case')}: {told}. They count as absent where we train"
+            )
             yield Finding("warning", "incomplete cases", message)
         return
     try:
@@ -87,7 +92,9 @@ def check_availability(facts: Sequence[CaseFacts], modalities: Modalities, folde
         yield Finding("error", AVAILABILITY_FILE, str(error))
         return
     if missing := sorted({case.name for case in facts} - set(table.present)):
-        yield Finding("error", AVAILABILITY_FILE, f"{len(missing)} cases are not in it ({some_of(missing)})")
+        yield Finding(
+            "error", AVAILABILITY_FILE, f"lacks {counted(len(missing), 'case')} ({some_of(missing)}): add them"
+        )
     for case in facts:
         subset = table.present.get(case.name)
         if subset and (set(subset.channels) & set(case.empty) or set(case.present) - set(subset.channels)):

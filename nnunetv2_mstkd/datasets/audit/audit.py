@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from nnunetv2_mstkd.datasets.audit.among_cases import check_availability, check_copies, check_values
-from nnunetv2_mstkd.datasets.audit.case_facts import CaseFacts, gather_facts
+from nnunetv2_mstkd.datasets.audit.case_facts import CaseFacts, gather_facts, missing_files
 from nnunetv2_mstkd.datasets.audit.dataset_keys import check_keys
 from nnunetv2_mstkd.datasets.audit.finding import SEVERITIES, Finding
+from nnunetv2_mstkd.datasets.audit.flat_images import components_of_flat, unexamined
 from nnunetv2_mstkd.datasets.audit.label_declaration import check_declaration
 from nnunetv2_mstkd.datasets.audit.label_evidence import swapped_labels, unjudged_labels
 from nnunetv2_mstkd.datasets.audit.label_maps import check_label_maps
@@ -85,13 +86,18 @@ def _found_in(dataset: _Dataset, workers: int, progress: Progress) -> Iterator[F
     listed = find_cases(dataset.folder, dataset.dataset_json, dataset.modalities)
     yield from (finding for finding in listed if isinstance(finding, Finding))
     cases = [case for case in listed if isinstance(case, RawCase)]
-    gather = partial(gather_facts, modalities=dataset.modalities, ignored=ignore_label(dataset.dataset_json))
     readable = [case for case in cases if not case.unset]
-    facts = list(each_case(gather, readable, workers, "checked", progress))
+    is_flat = components_of_flat([file for case in readable for file in case.images.values()]) > 0
+    if is_flat:
+        facts = [CaseFacts(case.name, missing_files(case, dataset.modalities)) for case in readable]
+        yield from unexamined(len(readable))
+    else:
+        gather = partial(gather_facts, modalities=dataset.modalities, ignored=ignore_label(dataset.dataset_json))
+        facts = list(each_case(gather, readable, workers, "checked", progress))
     yield from (Finding("error", case.name, problem) for case in facts for problem in case.problems)
     yield from check_values(facts, dataset.dataset_json)
     yield from check_label_maps(facts)
-    yield from _evidence(facts, dataset.dataset_json, dataset.modalities)
+    yield from () if is_flat else _evidence(facts, dataset.dataset_json, dataset.modalities)
     yield from check_availability([case for case in facts if not case.problems], dataset.modalities, dataset.folder)
     patients = patients_of(known, [case.name for case in cases])
     splits = {file: read_folds(file, patients) for file in dataset.splits}

@@ -56,9 +56,9 @@ def gather_facts(case: RawCase, modalities: Modalities, ignored: int | None = No
         ignored: value of the label `ignore`, which says nothing about a voxel.
     """
     images = {c: f for c, f in case.images.items() if c < len(modalities)}
-    missing = [file for file in (*images.values(), case.label) if not file.is_file()]
+    missing = missing_files(case, modalities)
     if missing or not images:
-        return CaseFacts(case.name, tuple(map(_missing, missing)))
+        return CaseFacts(case.name, missing)
     checked, volumes, geometry = _check_images(
         Case(case.name, {c: ChannelSource(f) for c, f in images.items()}), modalities
     )
@@ -82,6 +82,12 @@ def gather_facts(case: RawCase, modalities: Modalities, ignored: int | None = No
     return facts if problems else _measured(facts, present, _label_voxels(case, ignored))
 
 
+def missing_files(case: RawCase, modalities: Modalities) -> tuple[str, ...]:
+    """Return what to do about each file of a case that is not there; no file is read."""
+    images = [file for channel, file in case.images.items() if channel < len(modalities)]
+    return tuple(_missing(file) for file in (*images, case.label) if not file.is_file())
+
+
 def _missing(file: Path) -> str:
     if file.is_symlink():
         return f"{file} is a dangling link: restore {file.readlink()}, or link to where it is now"
@@ -101,12 +107,12 @@ def _check_images(
     """Check the images; return also the volume (z, y, x) of each readable channel, and the grid of the first."""
     volumes: dict[int, NDArray[np.float32]] = {}
     geometries: list[Geometry] = []
-    channel_of = {source.file: channel for channel, source in case.sources.items()}
+    channels_of = case.by_file()  # all channels that a case lacks may be one volume of zeros
 
     def read(file: Path) -> tuple[Volumes, Geometry]:
         image = read_image(file)
         voxels = image.volumes.astype(np.float32, copy=False)
-        volumes[channel_of[file]] = voxels[0]
+        volumes.update(dict.fromkeys(channels_of[file], voxels[0]))
         geometries.append(image.geometry)
         return voxels, image.geometry
 

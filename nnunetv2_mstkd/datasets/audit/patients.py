@@ -29,6 +29,7 @@ def known_patients(folder: Path) -> tuple[dict[str, str], list[Finding]]:
 def patients_of(known: Mapping[str, str], cases: Iterable[str]) -> dict[str, str]:
     """Return case -> patient: as is known, else as the case's name tells.
 
+    A case that is known as a patient of its own is looked at by its name, too: it may be for want of better knowledge.
     A name that tells nothing is that of a patient with this scan alone.
     """
-    return {case: known.get(case) or patient_in(case) for case in cases}
+    return {case: patient_in(case) if known.get(case, case) == case else known[case] for case in cases}

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from nnunetv2_mstkd.datasets.audit.finding import Finding, some_of
+from nnunetv2_mstkd.datasets.audit.flat_images import components_of_flat
+from nnunetv2_mstkd.datasets.conversion.counted import counted
+from nnunetv2_mstkd.datasets.conversion.link_root import VARIABLE
 from nnunetv2_mstkd.modalities import Modalities
-
-_VARIABLE = re.compile(r"\$(?:\w+|\{[^}]*\})", re.ASCII)  # as os.path.expandvars has it
 
 
 @dataclass(frozen=True)
@@ -66,14 +67,16 @@ def _listed(folder: Path, listing: Any) -> Iterator[RawCase | Finding]:
 
 def _unset_variables(names: Sequence[str]) -> tuple[str, ...]:
     """Return the variables, as "$BRATS", that os.path.expandvars leaves in names because they are not set."""
-    found = dict.fromkeys(match for name in names for match in _VARIABLE.findall(name))
+    found = dict.fromkeys(match[0] for name in names for match in VARIABLE.finditer(name))
     return tuple(variable for variable in found if os.path.expandvars(variable) == variable)
 
 
 def _unset(cases: Sequence[RawCase]) -> Iterator[Finding]:
     """Yield which variables are not set, each once."""
     for variable, count in Counter(variable for case in cases for variable in case.unset).items():
-        told = f"names files of {count} cases by {variable}, which is not set: export it, as for the training"
+        told = (
+            f"names files of {counted(count, 'case')} by {variable}, which is not set: export it, as for the training"
+        )
         yield Finding("error", "dataset.json", told)
 
 
@@ -90,7 +93,7 @@ def _named(folder: Path, ending: str) -> Iterator[RawCase | Finding]:
     labels = {file.name.removesuffix(ending) for file in _files(folder / "labelsTr") if file.name.endswith(ending)}
     without = sorted(label for label in labels - set(images) if not label.startswith("."))
     if without:
-        yield Finding("error", "labelsTr", f"{len(without)} labels have no images ({some_of(without)})")
+        yield Finding("error", "labelsTr", f"{counted(len(without), 'label map')} without images ({some_of(without)})")
     for name, channels in sorted(images.items()):
         yield RawCase(name, dict(sorted(channels.items())), folder / "labelsTr" / f"{name}{ending}")
 
@@ -106,14 +109,16 @@ def _misnamed(names: Sequence[str], ending: str) -> Iterator[Finding]:
     strange = [name for name in taken if not name.startswith(".") and not _image_name(ending).fullmatch(name)]
     passed_over = [name for name in names if not name.startswith(".") and not name.endswith(ending)]
     if hidden:
-        told = "nnU-Net takes them for images: remove them"
-        yield Finding("error", "imagesTr", f"{len(hidden)} files are hidden ({some_of(hidden)}); {told}")
+        told = "nnU-Net takes what is hidden for images: remove it"
+        yield Finding("error", "imagesTr", f"{counted(len(hidden), 'hidden file')} ({some_of(hidden)}); {told}")
     if strange:
-        told = f"nnU-Net needs <case>_0000{ending}: rename or remove them"
-        yield Finding("error", "imagesTr", f"{len(strange)} files have another name ({some_of(strange)}); {told}")
+        told = f"nnU-Net needs <case>_0000{ending}: rename or remove what has another name"
+        yield Finding(
+            "error", "imagesTr", f"{counted(len(strange), 'file')} of another name ({some_of(strange)}); {told}"
+        )
     if passed_over:
         told = f"nnU-Net passes over what does not end in {ending}"
-        yield Finding("note", "imagesTr", f"{told}: {len(passed_over)} files ({some_of(passed_over)})")
+        yield Finding("note", "imagesTr", f"{told}: {counted(len(passed_over), 'file')} ({some_of(passed_over)})")
 
 
 def _files(folder: Path) -> list[Path]:
@@ -124,11 +129,17 @@ def _files(folder: Path) -> list[Path]:
 def _miscounted(cases: list[RawCase], dataset_json: Mapping[str, Any]) -> Iterator[Finding]:
     told = dataset_json.get("numTraining", len(cases))
     if told != len(cases):
-        yield Finding("error", "dataset.json", f"numTraining is {told!r}, but there are {len(cases)} training cases")
+        yield Finding(
+            "error",
+            "dataset.json",
+            f"numTraining is {told!r}, but the dataset has {counted(len(cases), 'training case')}",
+        )
 
 
 def _misnumbered(cases: list[RawCase], modalities: Modalities) -> Iterator[Finding]:
     """Yield which cases have too few files or too many; nnU-Net takes whatever there is, in sorted order."""
+    if components_of_flat([file for case in cases for file in case.images.values()]) > 1:
+        return  # a picture in colours holds several channels
     for case in cases:
         missing = [f"{c:04d} ({name})" for c, name in enumerate(modalities) if c not in case.images]
         surplus = [f"{channel:04d}" for channel in case.images if channel >= len(modalities)]

@@ -5,14 +5,14 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from nnunetv2_mstkd.datasets.audit.finding import Finding, some_of
+from nnunetv2_mstkd.datasets.conversion.counted import counted
 from nnunetv2_mstkd.datasets.conversion.given_splits import read_splits
-from nnunetv2_mstkd.datasets.conversion.grouped_folds import Splits
+from nnunetv2_mstkd.datasets.conversion.grouped_folds import Splits, is_fold
+from nnunetv2_mstkd.datasets.conversion.splits import SPLITS_FILE
 from nnunetv2_mstkd.errors import ConversionError
 
-SPLITS_FILE = "splits_final.json"
 _GROUP = (
     'keep all scans of a patient on one side of each fold: write splits_final.json, a list of {"train": [...], "val": '
     "[...]}, into the preprocessed dataset, or convert the source with mstkd convert, which does so"
@@ -41,8 +41,10 @@ def check_splits(splits: Mapping[Path, Splits | str], patients: Mapping[str, str
     several = [f"{patient} ({count} scans)" for patient, count in scans.items() if count > 1]
     if not several:
         return []
-    told = f"{len(several)} of {len(scans)} patients have several scans ({some_of(several)}), and there are no splits"
-    return [Finding("warning", "splits", f"{told}: nnU-Net will split by case and tear them apart; {_GROUP}")]
+    told = f"there are several scans of {len(several)} of {counted(len(scans), 'patient')} ({some_of(several)})"
+    return [
+        Finding("warning", "splits", f"{told}, and no splits: nnU-Net will split by case and tear them apart; {_GROUP}")
+    ]
 
 
 def read_folds(file: Path, patients: Mapping[str, str]) -> Splits | str:
@@ -60,14 +62,8 @@ def read_folds(file: Path, patients: Mapping[str, str]) -> Splits | str:
         return str(error)
     except (OSError, ValueError) as error:
         return f"cannot be read: {error}"
-    is_sound = isinstance(content, list) and content and all(_is_fold(fold) for fold in content)
+    is_sound = isinstance(content, list) and content and all(map(is_fold, content))
     return content if is_sound else 'must be a list of {"train": [names], "val": [names]}, one per fold'
-
-
-def _is_fold(fold: Any) -> bool:
-    if not isinstance(fold, dict) or not {"train", "val"} <= set(fold):
-        return False
-    return all(isinstance(s, list) and all(isinstance(name, str) for name in s) for s in (fold["train"], fold["val"]))
 
 
 def _check_file(file: Path, folds: Splits | str, patients: Mapping[str, str]) -> Iterator[Finding]:
@@ -76,10 +72,10 @@ def _check_file(file: Path, folds: Splits | str, patients: Mapping[str, str]) ->
         return
     named = {case for fold in folds for case in (*fold["train"], *fold["val"])}
     if unknown := sorted(named - set(patients)):
-        told = f"{len(unknown)} cases of it are not in the dataset ({some_of(unknown)}): training would fail"
-        yield Finding("error", str(file), f"{told}; correct the names")
+        told = f"names {counted(len(unknown), 'case')} that the dataset does not have ({some_of(unknown)})"
+        yield Finding("error", str(file), f"{told}: training would fail; correct the names")
     if left := sorted(set(patients) - named):
-        told = f"{len(left)} of {len(patients)} cases are in no fold ({some_of(left)}): they are never used"
+        told = f"no fold uses {len(left)} of {counted(len(patients), 'case')} ({some_of(left)})"
         yield Finding("warning", str(file), told)
     if len(folds) > 1:
         yield from _check_validation(str(file), folds)
@@ -92,11 +88,11 @@ def _check_validation(subject: str, folds: Sequence[Mapping[str, list[str]]]) ->
     """Yield which cases a cross-validation would score otherwise than once."""
     count = Counter(case for fold in folds for case in set(fold["val"]))
     if several := sorted(case for case, folds_with in count.items() if folds_with > 1):
-        told = f"{len(several)} cases are validated in several folds ({some_of(several)})"
-        yield Finding("warning", subject, f"{told}: they count more than once in a cross-validation")
+        told = f"several folds validate {counted(len(several), 'case')} ({some_of(several)})"
+        yield Finding("warning", subject, f"{told}: in a cross-validation each counts more than once")
     if never := sorted({case for fold in folds for case in fold["train"]} - set(count)):
-        told = f"{len(never)} cases are validated in no fold ({some_of(never)})"
-        yield Finding("warning", subject, f"{told}: they do not count in a cross-validation")
+        told = f"no fold validates {counted(len(never), 'case')} ({some_of(never)})"
+        yield Finding("warning", subject, f"{told}: in a cross-validation none of these counts")
 
 
 def _check_entries(subject: str, fold: Mapping[str, list[str]]) -> Iterator[Finding]:
@@ -104,14 +100,14 @@ def _check_entries(subject: str, fold: Mapping[str, list[str]]) -> Iterator[Find
         if not fold[side]:
             yield Finding("error", subject, f"{side} is empty: name its cases, or leave the fold out")
         if doubled := sorted(case for case, count in Counter(fold[side]).items() if count > 1):
-            told = f"{side} names {len(doubled)} cases more than once ({some_of(doubled)})"
+            told = f"{side} names {counted(len(doubled), 'case')} more than once ({some_of(doubled)})"
             yield Finding("error", subject, f"{told}: name each once")
 
 
 def _check_fold(subject: str, fold: Mapping[str, list[str]], patients: Mapping[str, str]) -> Iterator[Finding]:
     both = sorted(set(fold["train"]) & set(fold["val"]))
     if both:
-        told = f"{len(both)} cases are trained on and validated with ({some_of(both)}): leave them on one side"
+        told = f"train and val both have {counted(len(both), 'case')} ({some_of(both)}): leave each on one side"
         yield Finding("error", subject, told)
     sides: dict[str, dict[str, list[str]]] = defaultdict(lambda: {"train": [], "val": []})
     for side in ("train", "val"):
@@ -120,5 +116,6 @@ def _check_fold(subject: str, fold: Mapping[str, list[str]], patients: Mapping[s
     torn = [f"{s['train'][0]} trains, {s['val'][0]} validates" for s in sides.values() if s["train"] and s["val"]]
     if torn:
         validating = len({patients.get(case, case) for case in fold["val"]})
-        told = f"scans of {len(torn)} of {validating} validation patients are trained on as well ({some_of(torn)})"
+        of_all = counted(validating, "validation patient")
+        told = f"scans of {len(torn)} of {of_all} are trained on as well ({some_of(torn)})"
         yield Finding("error", subject, f"{told}: the scores are too good; {_GROUP}")

@@ -56,7 +56,10 @@ def bids_files(
     if sources is not None:
         sources.require_any(image for record in records.values() for image in record.images)
     # in the root: by BIDS' inheritance the table is that of all label maps below
-    files = {folder / "dataset_description.json": _json(_description(sources)), folder / "dseg.tsv": _table(way)}
+    files = {
+        folder / "dataset_description.json": _json(_description(sources if records else None)),
+        folder / "dseg.tsv": _table(way),
+    }
     for case, target in targets.items():
         file = target.with_name(target.name.removesuffix(_ENDING) + ".json")
         files[file] = _json(sidecar(case, records.get(case), way.title, sources))

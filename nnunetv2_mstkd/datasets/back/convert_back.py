@@ -54,6 +54,7 @@ def convert_back(
     targets: Mapping[str, Path],
     way: WayBack,
     report: Callable[[Written], None] = lambda written: None,
+    begin: Callable[[], None] = lambda: None,
 ) -> list[Written]:
     """Convert label maps back; each is read once, and all are checked before the first is written.
 
@@ -62,6 +63,7 @@ def convert_back(
         targets: case -> file to write.
         way: what becomes of the values.
         report: called after each case.
+        begin: called once, when all are checked and nothing is written yet.
 
     Raises:
         ConversionError: if any label map is damaged or has an unknown value, or a target is there with other content;
@@ -81,6 +83,7 @@ def convert_back(
         elif not is_same(targets[case], label_map):
             problems.append(f"{targets[case]} is there with other content: remove it, or choose another folder")
     _require_none(problems)
+    begin()
     results = []
     for case in predictions:
         if case in new:

@@ -79,20 +79,17 @@ def report_case(case: SourceCase, modalities: Modalities) -> CaseReport:
         checksums.update({(file, i): hashlib.sha256(volume.tobytes()).hexdigest() for i, volume in enumerate(volumes)})
         return volumes, image.geometry
 
-    whole = Case(case.name, case.images)
-    checked = check_case(whole, modalities, read)
+    checked = check_case(Case(case.name, case.images), modalities, read)
     sources = checked.case.sources
     voxels = {channel: checksums.get((source.file, source.volume or 0)) for channel, source in sources.items()}
     problems = [problem.message for problem in checked.problems]
-    # check_case warns of each channel that it leaves out, in the order in which it reads them
-    left_out = [channel for channels in whole.by_file().values() for channel in channels if channel not in sources]
     report = CaseReport(
         replace(case, images=sources),
         tuple(problems),
         checked.warnings,
         facts,
         {channel: checksum for channel, checksum in voxels.items() if checksum is not None},
-        emptied=dict(zip(left_out, checked.warnings, strict=False)),
+        emptied=checked.empty,
     )
     return report if case.label is None else _with_label(report, case.label)
 

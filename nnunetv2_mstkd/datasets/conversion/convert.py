@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nnunetv2_mstkd.cases.availability import AVAILABILITY_FILE, Availability, write_availability
+from nnunetv2_mstkd.cases.availability import AVAILABILITY_FILE, Availability, read_availability, write_availability
 from nnunetv2_mstkd.cases.case import Case
 from nnunetv2_mstkd.datasets.conversion.case_plan import CasePlanner
 from nnunetv2_mstkd.datasets.conversion.check import CheckedDataset, check_dataset
@@ -26,7 +26,7 @@ from nnunetv2_mstkd.datasets.conversion.target_folder import content_of, require
 from nnunetv2_mstkd.datasets.conversion.writing import is_written, write_entries
 from nnunetv2_mstkd.datasets.layouts.label_set import TargetLabels, target_labels
 from nnunetv2_mstkd.datasets.layouts.source import SourceDataset
-from nnunetv2_mstkd.errors import ConversionError, OutputError
+from nnunetv2_mstkd.errors import CaseError, ConversionError, OutputError
 from nnunetv2_mstkd.whole_file import whole_file
 
 
@@ -158,8 +158,34 @@ def is_finished(conversion: Conversion) -> bool:
                 f"{out} is not empty, and its {name} is not that of this conversion: choose another folder, or delete "
                 "this one"
             )
+    _require_no_strangers(conversion)
+    if not _has_availability(conversion):
+        return False
     files = (entry for entries in conversion.cases for entry in entries)
-    return "dataset.json" in there and all(is_written(out, entry) for entry in files)
+    return "dataset.json" in there and all(is_written(out, entry, conversion.labels) for entry in files)
+
+
+def _has_availability(conversion: Conversion) -> bool:
+    """Return whether the table is there; a damaged one, or one that says something else, is written again."""
+    wanted = conversion.availability
+    try:
+        return read_availability(conversion.out / AVAILABILITY_FILE, wanted.modalities) == wanted
+    except CaseError:
+        return False
+
+
+def _require_no_strangers(conversion: Conversion) -> None:
+    """Refuse images and label maps that are not of this conversion: nnU-Net would take them for cases."""
+    entries = (entry for entries in conversion.cases for entry in entries)
+    planned = {str(entry.target) for entry in entries if entry.target is not None}
+    ending = conversion.dataset_json["file_ending"]
+    for folder in ("imagesTr", "labelsTr"):
+        for name in content_of(conversion.out / folder):
+            if name.endswith(ending) and f"{folder}/{name}" not in planned:
+                raise ConversionError(
+                    f"{conversion.out / folder / name} is not of this conversion, and nnU-Net would read it: remove "
+                    "it, or choose another folder"
+                )
 
 
 def _json(content: object) -> str:

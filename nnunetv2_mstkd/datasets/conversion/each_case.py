@@ -47,8 +47,9 @@ def _map(function: Callable[[Item], Result], items: Sequence[Item], workers: int
         try:
             yield from pool.map(function, items, chunksize=1)
         except BrokenProcessPool as error:
-            told = f"a process was killed, as happens for lack of memory; try fewer than {workers} --workers"
-            raise ConversionError(f"The conversion stopped: {told}") from error
+            raise ConversionError(
+                f"A process was killed, as happens for lack of memory; try fewer than {workers} --workers"
+            ) from error
         finally:
             pool.shutdown(cancel_futures=True)  # after an error nothing else need be done
 

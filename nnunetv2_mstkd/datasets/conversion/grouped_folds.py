@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -50,6 +51,14 @@ def splits_from_parts(parts: Mapping[str, int]) -> Splits:
         {"train": [c for c in cases if parts[c] != part], "val": [c for c in cases if parts[c] == part]}
         for part in sorted(set(parts.values()))
     ]
+
+
+def is_fold(content: Any) -> bool:
+    """Return whether what a JSON file holds is a fold: names of cases in `train` and in `val`."""
+    return isinstance(content, dict) and all(
+        isinstance(content.get(side), list) and all(isinstance(case, str) for case in content[side])
+        for side in ("train", "val")
+    )
 
 
 def _deal(scans: Mapping[str, int], lacking: Mapping[str, int], folds: int, seed: int) -> dict[str, int]:

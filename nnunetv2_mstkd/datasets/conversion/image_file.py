@@ -35,7 +35,7 @@ def read_image(file: Path) -> ImageFile:
 
     Raises:
         RuntimeError: if it cannot be read, with the cause as SimpleITK tells it.
-        ValueError: if it has other dimensions, or several numbers a voxel.
+        ValueError: if it has other dimensions, or several numbers a voxel, as complex ones and colours have.
     """
     with _cause_only():
         image = SimpleITK.ReadImage(str(file))
@@ -44,6 +44,8 @@ def read_image(file: Path) -> ImageFile:
         raise ValueError(f"it has {dimension} dimensions, but a volume (3), or one per channel (4), is needed")
     if image.GetNumberOfComponentsPerPixel() != 1:
         raise ValueError(f"it has {image.GetNumberOfComponentsPerPixel()} numbers a voxel, but one is needed")
+    if image.GetPixelID() in (SimpleITK.sitkComplexFloat32, SimpleITK.sitkComplexFloat64):
+        raise ValueError("its voxels are complex numbers, but real ones are needed: give the magnitude")
     voxels = SimpleITK.GetArrayFromImage(image)  # (z, y, x) or (C, z, y, x)
     volumes = voxels[None] if dimension == 3 else voxels
     direction = np.reshape(image.GetDirection(), (dimension, dimension))[:3, :3]

@@ -1,15 +1,18 @@
 """splits_final.json: given, by institution, or made (L1')."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from nnunetv2_mstkd.datasets.conversion.check import CheckedDataset
+from nnunetv2_mstkd.datasets.conversion.counted import counted
 from nnunetv2_mstkd.datasets.conversion.given_splits import partition_splits, read_splits
 from nnunetv2_mstkd.datasets.conversion.grouped_folds import Splits, grouped_folds
 from nnunetv2_mstkd.datasets.conversion.options import FOLDS, ConversionOptions
-from nnunetv2_mstkd.datasets.layouts.source import SourceDataset
+from nnunetv2_mstkd.datasets.layouts.source import SourceCase, SourceDataset
 
 SPLITS_FILE = "splits_final.json"
+_GROUPED = "grouped by patient"
+_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,8 @@ def choose_splits(checked: CheckedDataset, options: ConversionOptions) -> Chosen
         ConversionError: if they cannot be had.
     """
     left_out = {problem.case for problem in checked.excluded}
-    return _with_count(_chosen(checked.patients, checked.incomplete, left_out, checked.source.partitions, options))
+    chosen = _chosen(checked.patients, checked.incomplete, left_out, checked.source.partitions, options)
+    return _with_count(_with_untold(chosen, [report.case for report in checked.reports]))
 
 
 def require_splits(source: SourceDataset, options: ConversionOptions) -> None:
@@ -64,7 +68,23 @@ def _chosen(
     if options.partition is not None:
         folds, parts = partition_splits(options.partition, partitions, patients)
         return ChosenSplits(folds, f"{options.partition}, one part left out of each: {', '.join(parts)}")
-    return ChosenSplits(grouped_folds(patients, incomplete, options.folds), "grouped by patient")
+    return ChosenSplits(grouped_folds(patients, incomplete, options.folds), _GROUPED)
+
+
+def _with_untold(chosen: ChosenSplits, cases: Sequence[SourceCase]) -> ChosenSplits:
+    """Return the splits with a warning of the cases whose patients nothing tells."""
+    untold = [case.name for case in cases if not case.is_patient_told]
+    if not untold:
+        return chosen
+    names = ", ".join(untold[:_SHOWN]) + (", ..." if len(untold) > _SHOWN else "")
+    warning = (
+        f"nothing tells the patients of {counted(len(untold), 'case')} ({names}): each counts as a patient of its own. "
+        "If patients have several scans, folds can train on one and validate with another: give --patient, or "
+        "{patient} in --images"
+    )
+    by_case = "by case" if len(untold) == len(cases) else f"{_GROUPED} where patients are told, else by case"
+    told = by_case if chosen.told == _GROUPED else chosen.told
+    return ChosenSplits(chosen.folds, told, (*chosen.warnings, warning))
 
 
 def _with_count(chosen: ChosenSplits) -> ChosenSplits:

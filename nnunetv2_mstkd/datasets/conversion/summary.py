@@ -18,7 +18,7 @@ def summary_lines(conversion: Conversion) -> Iterator[str]:
     """Yield the lines: layout, counts, what was passed over or is absent, labels, splits, and what should be known."""
     checked, availability = conversion.checked, conversion.availability
     source, cases = checked.source, len(checked.reports)
-    yield f"{source.title} ({source.layout}): {counted(cases, 'case')} of {_patients(checked)}"
+    yield f"{source.title} ({source.layout}): {counted(cases, 'case')}{_of_patients(checked)}"
     if source.ignored:
         yield f"passed over: {_ignored(source.ignored)}"
     if checked.excluded:
@@ -45,8 +45,11 @@ def next_command(conversion: Conversion) -> str:
     return f"nnUNetv2_plan_and_preprocess -d {number} -c 3d_fullres{fingerprint}"
 
 
-def _patients(checked: CheckedDataset) -> str:
-    return counted(len(set(checked.patients.values())), "patient")
+def _of_patients(checked: CheckedDataset) -> str:
+    """Return how many patients there are; nothing where they are not told."""
+    if not all(report.case.is_patient_told for report in checked.reports):
+        return ""
+    return f" of {counted(len(set(checked.patients.values())), 'patient')}"
 
 
 def _ignored(ignored: Mapping[Path, str]) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK
 
+from nnunetv2_mstkd.datasets.conversion.splits import SPLITS_FILE
 from nnunetv2_mstkd.datasets.demonstration.contrasts import MODALITIES
 from nnunetv2_mstkd.datasets.demonstration.grid import BRATS_ORIGIN_MM
 from nnunetv2_mstkd.datasets.demonstration.patient import LABELS, draw_scans, simulate
@@ -155,7 +156,7 @@ def write_cohort(
     for done, _ in enumerate(_map(partial(write_case, folder, cohort), missing, workers), 1):
         progress(len(cases) - len(missing) + done, len(cases))
     training = [case for case in cases if case.split == "Tr"]
-    _write_json(folder / "splits_final.json", splits_of(training))
+    _write_json(folder / SPLITS_FILE, splits_of(training))
     _write_json(folder / "dataset.json", _dataset_json(cohort))
     return True
 

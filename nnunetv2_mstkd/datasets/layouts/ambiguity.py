@@ -58,7 +58,9 @@ def label_set_from_values(values: Iterable[int], readings: Sequence[Layout] = ()
             f'--labels "{example}", the names being NCR, ED, ET, RC, CC or any others'
         )
     if len({tuple((v, m) for v, m in label_set if v in found) for label_set in candidates}) > 1:
-        raise ConversionError(_contradiction(found, candidates))
+        raise ConversionError(
+            _contradiction(found, candidates, "--labels, or its dataset with --layout" if readings else "--labels")
+        )
     smallest = min(candidates, key=len)
     return LabelSet(dict(smallest))
 
@@ -82,7 +84,8 @@ def _candidates(layouts: Iterable[Layout], found: Sequence[int]) -> dict[_Meanin
     return dict(titles)
 
 
-def _contradiction(found: Sequence[int], candidates: dict[_Meanings, list[str]]) -> str:
+def _contradiction(found: Sequence[int], candidates: dict[_Meanings, list[str]], decision: str) -> str:
+    """Return a message that shows what the values can mean, and which options decide."""
     options = [
         f'"{",".join(f"{value}={meaning}" for value, meaning in label_set)}" ({", ".join(titles)})'
         for label_set, titles in candidates.items()
@@ -90,7 +93,7 @@ def _contradiction(found: Sequence[int], candidates: dict[_Meanings, list[str]])
     return (
         f"The label maps have the values {_listed(found)}, which can mean {' or '.join(options)}. A wrong choice gives "
         "a model that looks right and is not. Look at a case: the enhancing tumour (ET) is bright in T1ce, oedema (ED) "
-        "is outermost and bright in FLAIR. Then give the right one with --labels, or its dataset with --layout"
+        f"is outermost and bright in FLAIR. Then give the right one with {decision}"
     )
 
 

@@ -12,6 +12,7 @@ from nnunetv2_mstkd.datasets.layouts.layout import Layout
 from nnunetv2_mstkd.datasets.layouts.path_pattern import PathMatch
 from nnunetv2_mstkd.datasets.layouts.source import SourceCase
 from nnunetv2_mstkd.datasets.layouts.source_files import SourceFile
+from nnunetv2_mstkd.datasets.patient_name import told_patient
 from nnunetv2_mstkd.errors import CaseError
 from nnunetv2_mstkd.modalities import known_sequence
 
@@ -54,9 +55,11 @@ class FoundCase:
 
     @property
     def patient(self) -> str | None:
-        """Whose scan it is; None if the name does not tell, though the layout says that it does."""
+        """Whose scan it is: by its path, by the layout's expression, else by its name; None if these do not tell."""
         given = self._patients_in_paths
-        return given[0] if given else self.layout.patient_of(self.name)
+        if given:
+            return given[0]
+        return self.layout.patient_of(self.name) if self.layout.patient else told_patient(self.name)
 
     @property
     def _patients_in_paths(self) -> list[str]:
@@ -76,7 +79,9 @@ class FoundCase:
         }
         label = self.label
         note = "" if label is None else self.layout.labels[label[0]].note
-        return SourceCase(self.name, self.patient or self.name, images, label[1].file if label else None, note)
+        label_file = label[1].file if label else None
+        patient = self.patient
+        return SourceCase(self.name, patient or self.name, images, label_file, note, patient is not None)
 
     def case_files(self) -> list[CaseFile]:
         """Return the images in the words of the checks that `mstkd predict` makes, too."""
@@ -92,7 +97,7 @@ class FoundCase:
             yield "its name ends in _0000, as a channel's file does in nnU-Net: rename it"
         if len({match.wild for _, match in self.images}) > 1:
             yield f"its images lie in several places, {_listed(self.folders)}: two cases of one name? Rename one"
-        if self.patient is None:
+        if self.patient is None and self.layout.patient:
             yield f"the expression for the patient, {self.layout.patient!r}, does not fit its name"
         if len(self._patients_in_paths) > 1:
             yield f"it has images of several patients, {_listed(self._patients_in_paths)}: two cases of one name?"

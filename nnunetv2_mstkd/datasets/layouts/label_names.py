@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 
+from nnunetv2_mstkd.cases.voxels import LABEL_MAX_VALUE
 from nnunetv2_mstkd.datasets.layouts.label_set import CC, ED, ET, NCR, RC, LabelSet
 from nnunetv2_mstkd.errors import ConversionError, EvaluationError
 from nnunetv2_mstkd.regions import Region
@@ -13,7 +14,6 @@ _MEANINGS = {"NCR": NCR, "NETC": NCR, "NET": NCR, "NC": NCR, "NCR/NET": NCR, "ED
 _MEANINGS.update({"ET": ET, "RC": RC, "CC": CC, "NECROTICANDNONENHANCINGTUMORCORE": NCR})
 _BACKGROUND = "background"
 _IGNORE = "ignore"  # nnU-Net's own name for what is not annotated
-_LARGEST = 255  # label maps are written with 8 bits
 
 
 def parse_labels(text: str) -> LabelSet:
@@ -75,8 +75,8 @@ def _require_sound(foreground: Mapping[int, str], background: str, where: str) -
     if background.strip().lower() != _BACKGROUND:
         raise ConversionError(f"{where}: the value 0 is {background!r}, but nnU-Net needs it for the background")
     for value, name in foreground.items():
-        if not 0 < value <= _LARGEST:
-            raise ConversionError(f"{where}: the value {value} ({name}) is not within 0 and {_LARGEST}")
+        if not 0 < value <= LABEL_MAX_VALUE:
+            raise ConversionError(f"{where}: the value {value} ({name}) is not within 0 and {LABEL_MAX_VALUE}")
         if not name or not name.isprintable() or name.lower() == _BACKGROUND:
             raise ConversionError(f"{where}: the value {value} cannot be called {name!r}")
         try:

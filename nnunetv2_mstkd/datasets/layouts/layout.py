@@ -42,7 +42,7 @@ class Layout:
         labels: where label maps are, in order of preference.
         label_set: what their values mean; None where only the dataset itself can tell.
         patient: regular expression with one group, which is the patient, for the whole of a case's name; "" where each
-            case is a patient.
+            case is a patient, or, in what a user describes, names that are known tell them.
         volumes: of 4D files: the modality of each volume.
         endings: of images and labels.
         prediction_name: name of a case's file in the challenge, with {case}.

@@ -21,6 +21,7 @@ class SourceCase:
         images: channel -> where it is; a channel that is not here is absent.
         label: file of the reference; None if there is none.
         note: what is to be kept on record, as "label: automated"; empty for nothing.
+        is_patient_told: whether anything tells the patient; else the case counts as one of its own.
     """
 
     name: str
@@ -28,6 +29,7 @@ class SourceCase:
     images: Mapping[int, ChannelSource]
     label: Path | None = None
     note: str = ""
+    is_patient_told: bool = True
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ class JobWriter:
         output: folder of the benchmark.
         jobs: that know where things lie.
         facts: of the benchmark.
-        run: device, engine, versions and hardware, for each record.
+        run: device, versions and hardware, for each record.
         keeps_predictions: whether every label map is written.
     """
 
@@ -79,6 +79,6 @@ class JobWriter:
             spacing_mm=scene.geometry.spacing,
             shape=scene.geometry.shape,
             scores=scores,
-            run=self._run,
+            run={**self._run, "engine": job.engine},
             stamps=scene.stamps,
         ).write(records)

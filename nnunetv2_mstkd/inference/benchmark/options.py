@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from nnunetv2_mstkd.inference.engines.names import AUTO
 from nnunetv2_mstkd.inference.missing_modality_predictor import inference_facts
 
 
@@ -14,6 +15,7 @@ class BenchmarkOptions:
 
     Args:
         device: where the networks run.
+        engine: that runs them on a CPU; each record says which one it was.
         checkpoint: name of the checkpoint files.
         subsets: as a user types them; None: every subset.
         step_size: of the sliding window, in patches.
@@ -35,9 +37,10 @@ class BenchmarkOptions:
     lesion_wise: bool = False
     keep_predictions: bool = False
     trust_checkpoint: bool = False
+    engine: str = AUTO
 
     @property
     def inference(self) -> dict[str, Any]:
-        """How models are applied."""
-        facts = inference_facts(self.device, self.step_size, self.mirroring)
+        """How models are applied, as it was asked for."""
+        facts = inference_facts(self.device, self.engine, self.step_size, self.mirroring)
         return {**facts, "subsets_per_forward": self.subsets_per_forward or "automatic"}

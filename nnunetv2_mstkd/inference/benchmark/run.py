@@ -88,10 +88,8 @@ class BenchmarkRun:
             job.let_go()
 
     def _writer(self) -> JobWriter:
-        inference = self._options.inference
         run = {
-            "device": inference["device"],
-            "engine": inference["engine"],
+            "device": str(self._options.device),
             "versions": versions(),
             "hardware": hardware(self._options.device),
         }
@@ -139,9 +137,11 @@ class BenchmarkRun:
         return SubsetPredictor(
             model,
             options.device,
+            engine=options.engine,
             step_size=options.step_size,
             mirroring=options.mirroring,
             subsets_per_forward=options.subsets_per_forward,
+            warn=lambda line: self._say(f"  warning: {training.name}: {line}"),
         )
 
     def _complete(self, training: Training) -> None:

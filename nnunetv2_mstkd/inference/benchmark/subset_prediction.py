@@ -1,7 +1,8 @@
 """Predict a preprocessed case given each of many subsets of its modalities (L3)."""
 
 import math
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +13,9 @@ from torch import Tensor, nn
 
 from nnunetv2_mstkd.distillation.subset_draw import mask_modalities
 from nnunetv2_mstkd.inference.around_network import labels_of
-from nnunetv2_mstkd.inference.model import Model, build_predictor
+from nnunetv2_mstkd.inference.engines.engine_predictor import build_predictor
+from nnunetv2_mstkd.inference.engines.names import AUTO
+from nnunetv2_mstkd.inference.model import Model
 from nnunetv2_mstkd.modalities import ModalitySubset
 
 # A sample of so many voxels keeps any device busy: beyond it a batch is not faster, and needs more memory.
@@ -52,9 +55,11 @@ class SubsetPredictor:
     Args:
         model: whose folds are averaged.
         device: where the network runs.
+        engine: that runs it on a CPU.
         step_size: of the sliding window, in patches.
         mirroring: test-time augmentation.
         subsets_per_forward: that share a forward pass; 0: as many as pay off.
+        warn: takes a line about the engine, if it cannot be used.
     """
 
     def __init__(
@@ -62,17 +67,26 @@ class SubsetPredictor:
         model: Model,
         device: torch.device,
         *,
+        engine: str = AUTO,
         step_size: float = 0.5,
         mirroring: bool = True,
         subsets_per_forward: int = 0,
+        warn: Callable[[str], None] = warnings.warn,
     ) -> None:
         self.model = model
         self._asked_per_forward = subsets_per_forward
-        self._predictor = build_predictor(model, device, step_size=step_size, mirroring=mirroring, bar=False)
-        self._network = EverySubset(self._predictor.network)
+        self._predictor = build_predictor(
+            model, device, engine=engine, step_size=step_size, mirroring=mirroring, warn=warn
+        )
+        self._network = EverySubset(self._predictor.network)  # whose engine takes the masked images
         self._predictor.network = self._network
         self._most_per_forward = 2 ** len(model.modalities)  # until memory runs out: no limit
         self._num_heads: int = model.labels.num_segmentation_heads
+
+    @property
+    def engine(self) -> str:
+        """Name of what runs the network."""
+        return self._predictor.engine
 
     def chunks(self, subsets: Sequence[ModalitySubset], shape: Sequence[int]) -> Iterator[tuple[ModalitySubset, ...]]:
         """Yield the subsets in the portions that share a forward pass.
@@ -123,7 +137,7 @@ class SubsetPredictor:
             logits = self._predictor.predict_sliding_window_return_logits(image).cpu()
         else:
             logits = self._predictor.predict_logits_from_preprocessed_data(image)
-        return logits.unflatten(0, (len(subsets), self._num_heads))
+        return logits.reshape(len(subsets), self._num_heads, *logits.shape[1:])
 
     def finish(self, logits: Tensor, properties: dict[str, Any]) -> NDArray[np.integer]:
         """Return the labels (z, y, x) of one subset's logits (C, *S), in the case's own geometry; thread-safe."""

@@ -5,7 +5,13 @@ Nothing is loaded before one of our names is asked for; see nnunetv2_mstkd.overl
 
 from types import ModuleType
 
-NAMES = ("nnUNetPlannerTiny", "MSTKDFingerprintExtractor")  # for -pl, for -fpe
+NAMES = (
+    "nnUNetPlannerMSTKD",
+    "nnUNetPlannerMSTKDResEncM",
+    "nnUNetPlannerMSTKDResEncL",
+    "nnUNetPlannerTiny",
+    "MSTKDFingerprintExtractor",  # for -fpe, the others for -pl
+)
 
 
 def __getattr__(name: str) -> type:

@@ -1,6 +1,7 @@
 """`mstkd convert`, typed as a user types it."""
 
 import json
+import signal
 from types import SimpleNamespace
 
 import pytest
@@ -171,6 +172,26 @@ def test_options_without_effect_are_refused_by_name(arguments, named, capsys):
     assert all(name in told for name in named)
 
 
+@pytest.mark.parametrize(("option", "first"), [("--splits", "a"), ("--layout", "a"), ("--splits", "--check")])
+def test_a_file_that_is_not_there_is_a_usage_error(option, first, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        convert(first, "b", option, "none.json")
+    assert f"{option}: there is no file none.json" in capsys.readouterr().err
+
+
+def test_a_scheduler_interrupts_as_ctrl_c_does(source, out, monkeypatch, capsys):
+    monkeypatch.setattr(
+        "nnunetv2_mstkd.datasets.conversion.convert.plan_conversion",
+        lambda *_: signal.raise_signal(signal.SIGHUP),
+    )
+    before = signal.signal(signal.SIGHUP, lambda *_: None)
+    try:
+        assert convert(source(), out) == 1
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert "To go on, repeat the command" in capsys.readouterr().err
+
+
 def test_a_wrong_name_of_the_dataset_is_an_error_before_any_work(capsys):
     assert convert("nowhere", "BraTS") == 1
     assert "Dataset137_BraTS" in capsys.readouterr().err
@@ -196,6 +217,7 @@ def test_check_prints_each_finding_and_fails_on_errors_only(monkeypatch, tmp_pat
         return [Finding(severity=severity) for severity in severities]
 
     monkeypatch.setattr("nnunetv2_mstkd.datasets.audit.audit.audit_dataset", audit)
+    (tmp_path / "s.json").touch()
     assert convert("--check", tmp_path, "--splits", tmp_path / "s.json") == code
     assert [arguments[:3] for arguments in given] == [(tmp_path, tmp_path / "s.json", 1)]
     printed = capsys.readouterr().out.splitlines()

@@ -49,3 +49,10 @@ def test_the_folder_of_the_predictions_and_files_are_no_place_to_write(tmp_path,
     (tmp_path / "file").touch()
     for out in (tmp_path / "file", tmp_path / "file/in/it"):
         assert f"{tmp_path / 'file'} is no folder" in failed(capsys, tmp_path, out)
+
+
+def test_nothing_is_told_of_labels_that_are_refused(tmp_path, capsys):
+    (tmp_path / "dataset.json").write_text(json.dumps({"labels": {"background": 0, "x": 1}}))
+    (tmp_path / "a.nii.gz").write_bytes(b"damaged")
+    assert main(["convert-back", str(tmp_path), str(tmp_path / "out"), "--bids"]) == 1
+    assert "labels:" not in capsys.readouterr().out

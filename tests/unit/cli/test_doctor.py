@@ -381,21 +381,33 @@ def test_prediction_on_many_cores_is_capped(monkeypatch, editable):
 
 
 @pytest.mark.parametrize(
-    ("cpuinfo", "expected"),
+    ("units", "expected"),
     [
-        ("flags\t\t: fpu avx512_bf16 amx_tile amx_bf16\n", "CPU: amx_bf16, amx_tile, avx512_bf16"),
-        ("Features\t: fp asimd bf16\n", "CPU: bf16"),
-        ("flags\t\t: fpu\n", "CPU: no hardware support, neither AVX-512 BF16 nor AMX"),
-        (None, "CPU: no hardware support, neither AVX-512 BF16 nor AMX"),
+        (("AMX", "AVX-512 BF16"), "CPU: AMX, AVX-512 BF16"),
+        ((), "CPU: no hardware support, neither AVX-512 BF16 nor AMX"),
     ],
 )
-def test_bfloat16_of_a_torch_that_does_not_tell(monkeypatch, tmp_path, editable, cpuinfo, expected):
+def test_bfloat16(monkeypatch, editable, units, expected):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    monkeypatch.delattr("torch.cpu.get_capabilities", raising=False)
-    monkeypatch.setattr(hardware, "CPUINFO", tmp_path / "cpuinfo")
-    if cpuinfo is not None:
-        (tmp_path / "cpuinfo").write_text(cpuinfo)
+    monkeypatch.setattr("nnunetv2_mstkd.inference.engines.hardware.bfloat16_units", lambda: units)
     assert only(hardware.check_bfloat16(editable)).detail == expected
+
+
+@pytest.mark.parametrize(
+    ("has_openvino", "status", "expected"),
+    [
+        (True, "ok", "torch-float32, openvino-float32; auto takes openvino-float32"),
+        (False, "warning", "torch-float32; auto takes torch-float32"),
+    ],
+)
+def test_engines(monkeypatch, editable, has_openvino, status, expected):
+    for module in ("choice", "hardware"):
+        monkeypatch.setattr(f"nnunetv2_mstkd.inference.engines.{module}.has_openvino", lambda: has_openvino)
+    monkeypatch.setattr("nnunetv2_mstkd.inference.engines.choice.bfloat16_units", lambda: ())
+    finding = only(hardware.check_engines(editable))
+    assert finding.status == status
+    assert finding.detail.startswith(expected)
+    assert has_openvino or '"nnunetv2_mstkd[openvino]"' in finding.mend
 
 
 # the command ---------------------------------------------------------------------------------------------------------

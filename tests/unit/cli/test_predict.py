@@ -28,6 +28,7 @@ DATASET = ("-d", "901", "-c", "3d_fullres")
         ((*DATASET, "-step_size", "1.5"), "at most 1, in patches; given: 1.5"),
         ((*DATASET, "-step_size", "nan"), "at most 1, in patches; given: nan"),
         ((*DATASET, "-step_size", "half"), "at most 1, in patches; given: half"),
+        ((*DATASET, "--engine", "onnx"), "argument --engine: invalid choice: 'onnx' (choose from"),
     ],
 )
 def test_wrong_usage_exits_with_2_and_says_why(options, says, capsys):

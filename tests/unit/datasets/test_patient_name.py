@@ -2,7 +2,7 @@
 
 import pytest
 
-from nnunetv2_mstkd.datasets.patient_name import patient_in
+from nnunetv2_mstkd.datasets.patient_name import patient_in, told_patient
 
 
 @pytest.mark.parametrize(
@@ -21,3 +21,8 @@ from nnunetv2_mstkd.datasets.patient_name import patient_in
 )
 def test_patients_are_read_from_names(case, patient):
     assert patient_in(case) == patient
+
+
+def test_a_name_of_no_known_manner_tells_nobody():
+    assert told_patient("BraTS2021_00005") == "BraTS2021_00005"
+    assert told_patient("patient_7_1") is None

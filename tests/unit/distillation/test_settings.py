@@ -1,7 +1,7 @@
 """Settings: what a user may write into the plans, and what is said where it is wrong."""
 
 import json
-from dataclasses import FrozenInstanceError, asdict, fields
+from dataclasses import FrozenInstanceError, fields
 
 import pytest
 
@@ -84,6 +84,12 @@ def test_an_unknown_name_without_likeness_lists_the_known():
         ("initial_lr", "fast"),
         ("initial_lr", True),
         ("weight_decay", float("inf")),
+        ("cpu_precision", "half"),
+        ("cpu_precision", True),
+        ("teacher", "student"),
+        ("teacher", None),
+        ("teacher_ema_decay", 1.0),
+        ("teacher_checkpoint", 3),
     ],
 )
 def test_a_wrong_value_is_refused_and_named(name, value):
@@ -95,6 +101,32 @@ def test_another_optimiser_needs_a_learning_rate_of_its_own():
     with pytest.raises(SettingsError, match=r"'Adam'.*initial_lr"):
         from_section({"optimizer": "Adam"})
     assert from_section({"optimizer": "Adam", "initial_lr": 1e-4}).initial_lr == 1e-4
+
+
+def test_a_frozen_teacher_needs_a_checkpoint():
+    with pytest.raises(SettingsError, match=r"'frozen'.*'teacher_checkpoint'"):
+        from_section({"teacher": "frozen"})
+
+
+@pytest.mark.parametrize(
+    ("teacher", "name", "value"),
+    [
+        ("network", "teacher_ema_decay", 0.9),
+        ("network", "teacher_checkpoint", "file.pth"),
+        ("shared", "teacher_ema_decay", 0.9),
+        ("shared", "teacher_checkpoint", "file.pth"),
+        ("ema", "teacher_checkpoint", "file.pth"),
+        ("ema", "co_training", True),
+        ("ema", "weight_teacher_segmentation", 0.5),
+        ("frozen", "teacher_ema_decay", 0.9),
+        ("frozen", "co_training", True),
+        ("frozen", "weight_teacher_segmentation", 0.0),
+    ],
+)
+def test_what_has_no_effect_on_a_kind_of_teacher_is_refused(teacher, name, value):
+    checkpoint = {"teacher_checkpoint": "file.pth"} if teacher == "frozen" else {}
+    with pytest.raises(SettingsError, match=f"'{name}'.*no effect with 'teacher' '{teacher}'"):
+        from_section({"teacher": teacher, **checkpoint, name: value})
 
 
 @pytest.mark.parametrize("section", [None, [], "seed=1", 3])
@@ -114,6 +146,9 @@ def test_integers_serve_as_floats():
     [
         DistillationSettings(weight_logits=0.25, seed=4, preset="paper", co_training=True),
         DistillationSettings(optimizer="AdamW", initial_lr=3e-4),
+        DistillationSettings(teacher="shared", cpu_precision="auto"),
+        DistillationSettings(teacher="ema", teacher_ema_decay=0.99),
+        DistillationSettings(teacher="frozen", teacher_checkpoint="~/fold_{fold}/checkpoint_final.pth"),
         ModalityDropoutSettings(fixed_subset="T1,T2"),
         ModalityDropoutSettings(),
         SubsetSettings(7),
@@ -154,8 +189,9 @@ def test_weights_of_the_paper_are_converted_from_a_sum_of_dice_to_a_mean():
 def test_every_setting_is_documented():
     documentation = "".join(c.__doc__ for c in (SubsetSettings, ModalityDropoutSettings, DistillationSettings))
     assert not [f.name for f in fields(DistillationSettings) if f"    {f.name}: " not in documentation]
-    own = {"seed", "optimizer", "initial_lr", "weight_decay", "drop_probabilities", "warm_up_fraction", "fixed_subset"}
-    assert set(asdict(ModalityDropoutSettings())) == own
+    own = {f.name for f in fields(ModalityDropoutSettings)} - {f.name for f in fields(DistillationSettings)}
+    assert own == {"fixed_subset"}
+    assert not [f.name for f in fields(ModalityDropoutSettings) if f"    {f.name}: " not in documentation]
 
 
 def test_drop_probabilities_are_by_channel_with_a_half_where_none_is_named():

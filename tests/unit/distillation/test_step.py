@@ -124,9 +124,34 @@ def test_segmentation_terms_take_the_loss_of_each_branch(branches):
     branches = branches()
     teacher, student, _ = branches.forward()
     target = StepTarget([torch.tensor(1.0)], True, None, BOTH, BOTH)
-    terms = segmentation_terms(teacher, student, target, lambda logits, y: logits[0].sum() * y[0])
+    terms = segmentation_terms(teacher, student, target, lambda logits, y: logits[0].sum() * y[0], branches.settings)
     assert terms[TEACHER_SEGMENTATION] == teacher.logits[0].sum()
     assert terms[STUDENT_SEGMENTATION] == student.logits[0].sum()
+
+
+def test_a_teacher_that_is_not_trained_has_no_segmentation_term(branches):
+    branches = branches(teacher="ema")
+    teacher, student, _ = branches.forward()
+    target = StepTarget([torch.tensor(1.0)], True, None, BOTH, BOTH)
+    terms = segmentation_terms(teacher, student, target, lambda logits, y: logits[0].sum(), branches.settings)
+    assert set(terms) == {STUDENT_SEGMENTATION}
+    others = dict.fromkeys(active_weights(branches.settings), torch.tensor(0.0))
+    assert total_loss({**terms, **others}, branches.settings, ramp=1.0) == terms[STUDENT_SEGMENTATION]
+
+
+def test_the_segmentation_loss_gets_full_precision(branches):
+    branches = branches()
+    with torch.autocast("cpu", torch.bfloat16):
+        teacher, student, _ = branches.forward()
+        assert teacher.logits[0].dtype is student.logits[0].dtype is torch.bfloat16
+        seen = []
+
+        def loss(logits, target):
+            seen.extend((*[scale.dtype for scale in logits], (logits[0].flatten(2) @ logits[0].flatten(2).mT).dtype))
+            return logits[0].sum()
+
+        segmentation_terms(teacher, student, StepTarget([], True, None, BOTH, BOTH), loss, branches.settings)
+    assert set(seen) == {torch.float32}
 
 
 def test_distillation_pulls_the_student_only(branches):

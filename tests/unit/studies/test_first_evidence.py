@@ -1,7 +1,6 @@
 """studies/first_evidence: what is reused, what is counted, and one real run from training to Dice."""
 
 import json
-import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,6 @@ import evidence_statistics as stats
 import trial as trial_module
 from arms import ARMS, FURTHER_ARMS, Arm, find_arm
 from scoring import Scores
-from study_data import Cohort, StudyData, prepare
 from trial import Schedule, Trial, run_trial
 
 from nnunetv2_mstkd.evaluation.reference import Reference
@@ -160,18 +158,6 @@ def test_scores_count_empty_masks_and_name_cases_without_the_region():
 
 
 # one real run --------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def study(make_dataset, tmp_path, monkeypatch) -> StudyData:
-    """The tests' tiny data set as a study's folder."""
-    dataset = make_dataset("regions")
-    for name, folder in (("nnUNet_raw", dataset.raw), ("nnUNet_preprocessed", dataset.preprocessed)):
-        shutil.copytree(folder, tmp_path / name / folder.name)
-        monkeypatch.setenv(name, str(tmp_path / name))
-    monkeypatch.setenv("nnUNet_results", str(tmp_path / "nnUNet_results"))
-    monkeypatch.setattr("study_data._is_preprocessed", lambda data: True)  # the tiny plans share the stock plans' data
-    return prepare(tmp_path, Cohort(plans_name=dataset.plans_name))
 
 
 @pytest.mark.slow

@@ -78,6 +78,8 @@ def test_what_no_case_has_gets_no_role_from_what_is_there():
     assert better_assignment([case(2.0, 2.6, None)] * 6, DECLARED, (Order("size", "big", "middle", 1.0),)) is not None
     assert better_assignment([case(3, 2, None)] * 6, DECLARED, orders) is None
     assert better_assignment([case(3, None, 2)] * 6, DECLARED, (Order("size", "small", "big", 1.0),)) is not None
+    # as if the second were the small one, which is absent
+    assert better_assignment([case(3, 2, None)] * 6, DECLARED, (Order("size", "big", "small", 1.0),)) is None
     verdict = better_assignment([case(1, 3, None)] * 6, DECLARED, orders)
     assert verdict is not None
     assert verdict.roles[2] == "small"

@@ -163,7 +163,7 @@ def test_label_maps_that_were_resampled_are_an_error(dataset):
 def test_empty_label_maps_are_told(dataset):
     folder = dataset()
     rewrite(folder / "labelsTr/case_1.nii.gz", np.zeros_like)
-    assert "1 label maps are empty (case_1)" in the_only(folder)
+    assert "1 empty label map (case_1)" in the_only(folder)
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
@@ -207,8 +207,8 @@ def test_labels_of_another_grid_and_of_another_case_are_told(dataset):
     shutil.copy(folder / "labelsTr/case_0.nii.gz", folder / "labelsTr/case_1.nii.gz")
     rewrite(folder / "labelsTr/case_3.nii.gz", lambda seg: np.roll(seg, (12, 13), (0, 1)))  # by half of the volume
     copied, elsewhere = (line for line in found(folder) if "label maps" in line)
-    assert copied.startswith("warning: label maps: 1 cases (case_1) have the label map of case_0, voxel by voxel")
-    assert elsewhere.startswith("warning: label maps: in 1 cases (case_3) labels lie where all channels are 0: ")
+    assert copied.startswith("warning: label maps: that of case_0 is that of 1 other case (case_1), voxel by voxel")
+    assert elsewhere.startswith("warning: label maps: in 1 case (case_3) labels lie where all channels are 0: ")
 
 
 def test_what_is_ignored_may_lie_anywhere(dataset):
@@ -225,7 +225,7 @@ def test_a_missing_label_is_an_error(dataset):
 
 
 def test_the_number_of_cases_must_be_that_of_dataset_json(dataset):
-    assert "numTraining is 9, but there are 3 training cases" in the_only(dataset(numTraining=9))
+    assert "numTraining is 9, but the dataset has 3 training cases" in the_only(dataset(numTraining=9))
 
 
 @pytest.mark.parametrize("style", ["relative", "absolute", "variable"])
@@ -298,7 +298,7 @@ def test_empty_channels_are_told_unless_the_table_says_so(dataset):
 def test_a_table_that_lacks_cases_or_is_damaged_is_an_error(dataset):
     folder = dataset()
     write_availability(folder / AVAILABILITY_FILE, Availability(FOUR, {"case_0": FOUR.all}))
-    assert f"error: {AVAILABILITY_FILE}: 2 cases are not in it (case_1, case_2)" in the_only(folder)
+    assert f"error: {AVAILABILITY_FILE}: lacks 2 cases (case_1, case_2)" in the_only(folder)
     (folder / AVAILABILITY_FILE).write_text("{")
     assert the_only(folder).startswith(f"error: {AVAILABILITY_FILE}: ")
 
@@ -324,7 +324,7 @@ def test_the_provenance_of_another_program_is_a_warning_and_no_end(dataset):
 
 def test_several_scans_of_a_patient_without_splits_are_told(dataset):
     line = the_only(dataset(names=("SIM-00000-000", "SIM-00000-001", "SIM-00001-000")))
-    assert "warning: splits: 1 of 2 patients have several scans (SIM-00000 (2 scans))" in line
+    assert "warning: splits: there are several scans of 1 of 2 patients (SIM-00000 (2 scans)), and no splits" in line
 
 
 def test_a_patient_on_both_sides_of_a_fold_is_an_error(dataset, tmp_path):
@@ -335,5 +335,50 @@ def test_a_patient_on_both_sides_of_a_fold_is_an_error(dataset, tmp_path):
     )
     line = the_only(folder, splits=splits)
     assert "error: " in line
-    assert "mine.json, fold 0: scans of 1 of 1 validation patients are trained on as well" in line
+    assert "mine.json, fold 0: scans of 1 of 1 validation patient are trained on as well" in line
     assert "(UPENN-GBM-00001_11 trains, UPENN-GBM-00001_21 validates)" in line
+
+
+def test_channels_that_share_a_file_of_zeros_are_both_seen(dataset):
+    folder = dataset()
+    entries = {
+        case: {"images": [f"imagesTr/{case}_{c:04d}.nii.gz" for c in range(4)], "label": f"labelsTr/{case}.nii.gz"}
+        for case in ("case_0", "case_1", "case_2")
+    }
+    entries["case_0"]["images"] = [entries["case_0"]["images"][c] if c in (1, 2) else "absent.nii.gz" for c in range(4)]
+    os.rename(folder / "imagesTr/case_0_0000.nii.gz", folder / "absent.nii.gz")
+    rewrite(folder / "absent.nii.gz", np.zeros_like)
+    content = json.loads((folder / "dataset.json").read_text())
+    (folder / "dataset.json").write_text(json.dumps({**content, "dataset": entries}))
+    assert "T1 in 1 (case_0); FLAIR in 1 (case_0)" in the_only(folder)
+    for present in ((True, True, True, False), (False, True, True, True)):
+        table = {name: ModalitySubset(FOUR, (True,) * 4) for name in ("case_1", "case_2")}
+        table["case_0"] = ModalitySubset(FOUR, present)
+        write_availability(folder / AVAILABILITY_FILE, Availability(FOUR, table))
+        assert the_only(folder).startswith("error: case_0: ")
+
+
+@pytest.mark.parametrize("is_coloured", [False, True])
+def test_two_dimensional_images_are_not_examined_and_that_is_said(tmp_path, is_coloured):
+    channels = ("R", "G", "B") if is_coloured else ("A", "B")
+    shape = (8, 9, 3) if is_coloured else (8, 9)
+    for name in ("a", "b"):
+        for channel in range(1 if is_coloured else 2):
+            write_picture(tmp_path / f"imagesTr/{name}_{channel:04d}.png", np.zeros(shape, np.uint8))
+        write_picture(tmp_path / f"labelsTr/{name}.png", np.zeros((8, 9), np.uint8))
+    content = {
+        "channel_names": {str(i): name for i, name in enumerate(channels)},
+        "labels": {"background": 0, "road": 1},
+        "numTraining": 2,
+        "file_ending": ".png",
+    }
+    (tmp_path / "dataset.json").write_text(json.dumps(content))
+    (note,) = audit_dataset(tmp_path)
+    assert str(note).startswith("note: images: not examined: ")
+    (tmp_path / "labelsTr/a.png").unlink()
+    assert [finding.subject for finding in audit_dataset(tmp_path)] == ["a", "images"]
+
+
+def write_picture(file, array) -> None:
+    file.parent.mkdir(exist_ok=True)
+    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(array, isVector=array.ndim == 3), str(file))

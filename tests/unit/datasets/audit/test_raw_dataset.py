@@ -46,10 +46,10 @@ def test_channels_are_grouped_by_case(found, tmp_path):
             "error: a: has the channels 0002, but dataset.json has 2 (T1, T2)",
         ),
         (("imagesTr/a_0000.nii.gz", "imagesTr/a_0001.nii"), "error: a: has no file for the channels 0001 (T2)"),
-        (("imagesTr/a_0000.nii.gz", "imagesTr/a_1.nii.gz"), "error: imagesTr: 1 files have another name (a_1.nii.gz)"),
-        (("imagesTr/a_0000.nii.gz", "imagesTr/._a_0000.nii.gz"), "1 files are hidden (._a_0000.nii.gz)"),
+        (("imagesTr/a_0000.nii.gz", "imagesTr/a_1.nii.gz"), "error: imagesTr: 1 file of another name (a_1.nii.gz)"),
+        (("imagesTr/a_0000.nii.gz", "imagesTr/._a_0000.nii.gz"), "1 hidden file (._a_0000.nii.gz)"),
         (("imagesTr/a.nii.gz",), "holds no images of the name <case>_0000.nii.gz"),
-        (("imagesTr/a_0000.nii.gz", "imagesTr/a_0001.nii.gz", "labelsTr/b.nii.gz"), "1 labels have no images (b)"),
+        (("imagesTr/a_0000.nii.gz", "imagesTr/a_0001.nii.gz", "labelsTr/b.nii.gz"), "1 label map without images (b)"),
     ],
 )
 def test_names_that_nnunet_would_misread_are_told(found, files, message):

@@ -35,9 +35,9 @@ def test_grouped_splits_are_sound(found):
             {"train": ["a_1", "b_1"], "val": ["a_2", "c_1"]},
             "scans of 1 of 2 validation patients are trained on as well",
         ),
-        ({"train": ["a_1", "a_2", "b_1"], "val": ["b_1", "c_1"]}, "1 cases are trained on and validated with (b_1)"),
-        ({"train": ["a_1", "a_2", "x"], "val": ["b_1", "c_1"]}, "1 cases of it are not in the dataset (x)"),
-        ({"train": ["a_1", "a_2"], "val": ["b_1"]}, "1 of 4 cases are in no fold (c_1)"),
+        ({"train": ["a_1", "a_2", "b_1"], "val": ["b_1", "c_1"]}, "train and val both have 1 case (b_1)"),
+        ({"train": ["a_1", "a_2", "x"], "val": ["b_1", "c_1"]}, "names 1 case that the dataset does not have (x)"),
+        ({"train": ["a_1", "a_2"], "val": ["b_1"]}, "no fold uses 1 of 4 cases (c_1)"),
     ],
 )
 def test_what_is_wrong_with_a_fold_is_told(found, fold, message):
@@ -51,18 +51,18 @@ def test_what_is_wrong_with_a_fold_is_told(found, fold, message):
     [
         (
             [{"train": ["a_1", "a_2"], "val": ["b_1", "c_1", "b_1"]}],
-            "error: {}, fold 0: val names 1 cases more than once",
+            "error: {}, fold 0: val names 1 case more than once",
         ),
-        ([{"train": ["b_1", "c_1", "c_1"], "val": ["a_1", "a_2"]}], "error: {}, fold 0: train names 1 cases more than"),
+        ([{"train": ["b_1", "c_1", "c_1"], "val": ["a_1", "a_2"]}], "error: {}, fold 0: train names 1 case more than"),
         ([{"train": ["a_1", "a_2", "b_1", "c_1"], "val": []}], "error: {}, fold 0: val is empty"),
         ([{"train": [], "val": ["a_1", "a_2", "b_1", "c_1"]}], "error: {}, fold 0: train is empty"),
         (
             [{"train": ["a_1", "a_2"], "val": ["b_1", "c_1"]}, {"train": ["b_1"], "val": ["a_1", "a_2", "c_1"]}],
-            "warning: {}: 1 cases are validated in several folds (c_1)",
+            "warning: {}: several folds validate 1 case (c_1)",
         ),
         (
             [{"train": ["a_1", "a_2", "c_1"], "val": ["b_1"]}, {"train": ["b_1", "c_1"], "val": ["a_1", "a_2"]}],
-            "warning: {}: 1 cases are validated in no fold (c_1)",
+            "warning: {}: no fold validates 1 case (c_1)",
         ),
     ],
 )

@@ -175,11 +175,11 @@ def test_a_folder_that_is_not_the_source_is_refused_before_anything_is_written(p
     assert not (tmp_path / "out").exists()
 
 
-def test_sources_without_any_record_are_linked_and_the_lack_is_said(predictions, tmp_path, raw, capsys):
+def test_sources_without_any_record_are_not_linked_and_the_lack_is_said(predictions, tmp_path, raw, capsys):
     folder = predictions(REGIONS, {"a": SEG})
     assert main(["convert-back", str(folder), str(tmp_path / "out"), "--bids", "--sources", str(raw)]) == 0
     assert "Note: no record of mstkd predict lies beside the label maps" in capsys.readouterr().out
-    assert content(tmp_path / "out", "dataset_description.json")["DatasetLinks"] == {"sources": "../raw"}
+    assert "DatasetLinks" not in content(tmp_path / "out", "dataset_description.json")
 
 
 def test_repeating_changes_nothing_also_after_an_upgrade(predictions, tmp_path, monkeypatch, capsys):

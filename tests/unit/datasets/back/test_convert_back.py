@@ -66,6 +66,14 @@ def test_equal_labels_on_another_grid_are_other_content(convert, tmp_path):
         convert()
 
 
+def test_equal_labels_of_another_type_are_other_content(convert, tmp_path):
+    convert()
+    file = tmp_path / "out/a_seg.nii.gz"
+    SimpleITK.WriteImage(SimpleITK.Cast(SimpleITK.ReadImage(str(file)), SimpleITK.sitkFloat32), str(file))
+    with pytest.raises(ConversionError, match=r"a_seg\.nii\.gz is there with other content"):
+        convert()
+
+
 def test_an_unknown_value_stops_all_with_file_and_value(convert, tmp_path):
     with pytest.raises(ConversionError, match=r"b\.nii\.gz has the values 5 \(RC\), 7, but .* knows 0, 1, 2, 3 only"):
         convert(a=LABELS, b=np.array([[[0, 5, 7]]]))

@@ -411,6 +411,38 @@ def test_a_file_that_went_missing_is_written_again(make_source, plan, out):
     assert write_conversion(plan(source)) is False
 
 
+@pytest.mark.parametrize("name", [f"imagesTr/{NAMES[0]}_0000.nii.gz", f"labelsTr/{NAMES[0]}.nii.gz"])
+@pytest.mark.parametrize("is_cut", [True, False])
+def test_a_file_with_other_content_is_written_again(make_source, plan, out, name, is_cut):
+    planned = plan(make_source(), storage="copy")
+    write_conversion(planned)
+    before, right = content_of(out), voxels(out / name)
+    other = (out / name.replace(NAMES[0], NAMES[1])).read_bytes()
+    (out / name).write_bytes((out / name).read_bytes()[:100] if is_cut else other)
+    assert write_conversion(planned)
+    assert content_of(out).keys() == before.keys()
+    assert np.array_equal(voxels(out / name), right)
+    assert not write_conversion(planned)
+
+
+def test_a_table_of_availability_that_went_missing_is_written_again(make_source, plan, out):
+    planned = plan(make_source())
+    write_conversion(planned)
+    before = content_of(out)
+    (out / "modality_availability.json").unlink()
+    assert write_conversion(planned)
+    assert content_of(out) == before
+
+
+@pytest.mark.parametrize("name", ["imagesTr/zzz_0000.nii.gz", "labelsTr/zzz.nii.gz"])
+def test_an_image_of_something_else_is_refused(make_source, plan, out, name):
+    planned = plan(make_source(), storage="copy")
+    write_conversion(planned)
+    (out / name).touch()
+    with pytest.raises(ConversionError, match=r"zzz.* is not of this conversion"):
+        write_conversion(planned)
+
+
 def test_a_link_that_leads_elsewhere_or_nowhere_is_made_again(make_source, plan, out):
     planned = plan(make_source(), storage="symlink")
     write_conversion(planned)

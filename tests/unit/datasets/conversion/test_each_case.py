@@ -17,5 +17,5 @@ def test_results_come_in_order_with_progress():
 
 @pytest.mark.slow
 def test_a_killed_process_is_told_with_what_to_do():
-    with pytest.raises(ConversionError, match=r"a process was killed.*fewer than 2 --workers"):
+    with pytest.raises(ConversionError, match=r"^A process was killed.*fewer than 2 --workers"):
         list(each_case(os._exit, [9, 9], 2, "checked"))

@@ -51,3 +51,9 @@ def test_colours_are_refused(tmp_path):
     SimpleITK.WriteImage(SimpleITK.Image(4, 4, 4, SimpleITK.sitkVectorUInt8), str(tmp_path / "x.nrrd"))
     with pytest.raises(ValueError, match="numbers a voxel"):
         read_image(tmp_path / "x.nrrd")
+
+
+def test_complex_numbers_are_refused(tmp_path):
+    SimpleITK.WriteImage(SimpleITK.Image(4, 4, 4, SimpleITK.sitkComplexFloat32), str(tmp_path / "x.nii.gz"))
+    with pytest.raises(ValueError, match="give the magnitude"):
+        read_image(tmp_path / "x.nii.gz")

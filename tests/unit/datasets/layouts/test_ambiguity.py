@@ -49,3 +49,11 @@ def test_values_of_no_known_set_are_refused():
 def test_label_maps_without_any_label_are_refused():
     with pytest.raises(ConversionError, match="no references"):
         label_set_from_values({0})
+
+
+def test_a_layout_is_advised_only_where_it_can_be_chosen():
+    with pytest.raises(ConversionError, match="--layout"):
+        label_set_from_values({0, 1, 2, 3}, PED)
+    with pytest.raises(ConversionError) as error:
+        label_set_from_values({0, 1, 2, 3})
+    assert "--layout" not in str(error.value)

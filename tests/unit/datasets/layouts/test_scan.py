@@ -458,6 +458,22 @@ def test_a_described_layout_is_scanned(tmp_path):
     assert dataset.ignored == {tmp_path / "scans/ct/notes.txt": "no image"}
 
 
+@pytest.mark.parametrize(
+    ("cases", "patients", "told"),
+    [
+        (("BraTS-GLI-00005-100", "BraTS-GLI-00005-101"), ["BraTS-GLI-00005"] * 2, True),
+        (("BraTS2021_00005", "BraTS2021_00006"), ["BraTS2021_00005", "BraTS2021_00006"], True),
+        (("a_1", "a_2"), ["a_1", "a_2"], False),
+    ],
+)
+def test_without_a_described_patient_names_that_are_known_tell_it(tmp_path, cases, patients, told):
+    write_own(tmp_path, cases)
+    own = {key: value for key, value in OWN.items() if key != "patient"}
+    dataset = scan(tmp_path, described=layout_from_description(own))
+    assert dataset.problems == ()
+    assert [(case.patient, case.is_patient_told) for case in dataset.cases] == [(patient, told) for patient in patients]
+
+
 def test_files_that_are_numbered_as_they_were_acquired_are_one_case(tmp_path):
     own = {
         "images": "{case}/*_{modality}.nii.gz",

@@ -1,0 +1,130 @@
+"""Trainers without a dataset, on nnU-Net's BraTS plan at any patch size, for the benchmarks of a training step."""
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+_FOLDERS = tempfile.TemporaryDirectory()
+os.environ.update(dict.fromkeys(("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"), _FOLDERS.name))
+os.environ.update(nnUNet_n_proc_DA="0", MPLBACKEND="Agg")
+os.environ.setdefault("nnUNet_compile", "f")
+
+import numpy as np  # noqa: E402 (after the environment is set)
+import torch  # noqa: E402
+from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name  # noqa: E402
+
+from nnunetv2_mstkd.cases.availability import Availability  # noqa: E402
+from nnunetv2_mstkd.trainers.available_modalities import AvailableModalities  # noqa: E402
+
+STOCK, MSTKD = "nnUNetTrainer", "nnUNetTrainerMSTKD"
+BRATS_PATCH = (128, 160, 112)
+SMALL_PATCH = (64, 96, 64)  # divisible by the strides of the BraTS plan, and a step takes seconds
+FEATURES = (32, 64, 128, 256, 320, 320)
+STRIDES = ((1, 1, 1), (2, 2, 2), (2, 2, 2), (2, 2, 2), (2, 2, 2), (2, 2, 1))
+MODALITIES = ("T1", "T1ce", "T2", "FLAIR", "ADC", "SWI")
+CONFIGURATION = "3d_fullres"
+
+
+def make_trainer(
+    name: str,
+    patch: Sequence[int] = SMALL_PATCH,
+    batch_size: int = 2,
+    modalities: int = 4,
+    settings: dict[str, Any] | None = None,
+    stages: int = len(FEATURES),
+) -> Any:
+    """Build and initialise a trainer on the CPU, all of whose cases are complete; it cannot load batches.
+
+    Args:
+        name: of the class.
+        patch: voxels, divisible by the strides of the stages.
+        batch_size: samples.
+        modalities: input channels, 2 to 6.
+        settings: for the plans' section mstkd.
+        stages: of the BraTS plan's six, from the finest.
+    """
+    dataset_json = _dataset_json(modalities)
+    plans = {**_plans(patch, batch_size, modalities, stages), "mstkd": settings or {}, "continue_training": False}
+    data = Path(_FOLDERS.name, plans["dataset_name"], plans["configurations"][CONFIGURATION]["data_identifier"])
+    data.mkdir(parents=True, exist_ok=True)
+    (data / "case.b2nd").touch()  # by its ending nnU-Net knows the format
+    torch.manual_seed(0)
+    trainer = recursive_find_trainer_class_by_name(name)(plans, CONFIGURATION, 0, dataset_json, torch.device("cpu"))
+    trainer.initialize()
+    if name != STOCK:
+        complete = {"case": trainer.modalities.all}
+        trainer.available = AvailableModalities(Availability(trainer.modalities, complete))
+        trainer.record = {}
+    return trainer
+
+
+def make_batch(trainer: Any, seed: int = 0) -> dict[str, Any]:
+    """Draw a batch of the plan's size: noise, and a sphere for each region."""
+    rng = torch.Generator().manual_seed(seed)
+    patch, batch_size = trainer.configuration_manager.patch_size, trainer.configuration_manager.batch_size
+    image = torch.randn(batch_size, trainer.num_input_channels, *patch, generator=rng)
+    scales = trainer._get_deep_supervision_scales()
+    targets = [_spheres(batch_size, [round(n * s) for n, s in zip(patch, scale, strict=True)]) for scale in scales]
+    return {"data": image, "target": targets, "keys": np.array(["case"] * batch_size)}
+
+
+def _spheres(batch_size: int, grid: Sequence[int]) -> torch.Tensor:
+    axes = torch.meshgrid(*(torch.linspace(-1, 1, n) for n in grid), indexing="ij")
+    distance = torch.stack(axes).square().sum(0).sqrt()
+    spheres = torch.stack([distance < radius for radius in (0.6, 0.4, 0.2)])
+    return spheres.to(torch.int16).expand(batch_size, -1, *grid).contiguous()
+
+
+def _dataset_json(modalities: int) -> dict[str, Any]:
+    return {
+        "channel_names": {str(i): name for i, name in enumerate(MODALITIES[:modalities])},
+        "labels": {"background": 0, "whole_tumor": [1, 2, 3], "tumor_core": [2, 3], "enhancing_tumor": 3},
+        "regions_class_order": [1, 2, 3],
+        "numTraining": 1,
+        "file_ending": ".nii.gz",
+    }
+
+
+def _plans(patch: Sequence[int], batch_size: int, modalities: int, stages: int) -> dict[str, Any]:
+    architecture = {
+        "network_class_name": "dynamic_network_architectures.architectures.unet.PlainConvUNet",
+        "arch_kwargs": {
+            "n_stages": stages,
+            "features_per_stage": list(FEATURES[:stages]),
+            "conv_op": "torch.nn.modules.conv.Conv3d",
+            "kernel_sizes": [[3, 3, 3]] * stages,
+            "strides": [list(stride) for stride in STRIDES[:stages]],
+            "n_conv_per_stage": [2] * stages,
+            "n_conv_per_stage_decoder": [2] * (stages - 1),
+            "conv_bias": True,
+            "norm_op": "torch.nn.modules.instancenorm.InstanceNorm3d",
+            "norm_op_kwargs": {"eps": 1e-5, "affine": True},
+            "dropout_op": None,
+            "dropout_op_kwargs": None,
+            "nonlin": "torch.nn.LeakyReLU",
+            "nonlin_kwargs": {"inplace": True},
+        },
+        "_kw_requires_import": ["conv_op", "norm_op", "dropout_op", "nonlin"],
+    }
+    configuration = {
+        "data_identifier": f"bare_{CONFIGURATION}",
+        "preprocessor_name": "DefaultPreprocessor",
+        "batch_size": batch_size,
+        "patch_size": list(patch),
+        "spacing": [1.0, 1.0, 1.0],
+        "normalization_schemes": ["ZScoreNormalization"] * modalities,
+        "use_mask_for_norm": [True] * modalities,
+        "architecture": architecture,
+        "batch_dice": False,
+    }
+    return {
+        "dataset_name": "Dataset931_Bare",
+        "plans_name": "nnUNetPlans",
+        "transpose_forward": [0, 1, 2],
+        "transpose_backward": [0, 1, 2],
+        "image_reader_writer": "SimpleITKIO",
+        "label_manager": "LabelManager",
+        "configurations": {CONFIGURATION: configuration},
+    }

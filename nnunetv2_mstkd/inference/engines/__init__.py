@@ -1,0 +1,1 @@
+"""What runs a network on a CPU, behind one interface (L3)."""

@@ -1,0 +1,86 @@
+"""What is kept of engines beside a checkpoint: compiled networks, and whether engines agree (L3)."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from nnunetv2_mstkd.inference.engines.hardware import instruction_set
+from nnunetv2_mstkd.inference.engines.names import OF_OPENVINO
+from nnunetv2_mstkd.whole_file import whole_file
+
+FOLDER = ".engine_cache"
+_KEY_LENGTH = 16
+
+
+class EngineCache:
+    """Keeps what holds for one checkpoint and one engine; in memory where the folder cannot be written.
+
+    Files of the same checkpoint and engine that are of another key are removed: they are of earlier weights, of another
+    version or another kind of CPU.
+
+    Args:
+        checkpoint: the file.
+        engine: name.
+        depends_on: what the engine's answers depend on, besides versions and the CPU: the weights' checksum, the patch.
+        warn: takes a line for people, once, if nothing can be written.
+    """
+
+    def __init__(
+        self, checkpoint: Path, engine: str, depends_on: Mapping[str, Any], warn: Callable[[str], None]
+    ) -> None:
+        self._folder = checkpoint.parent / FOLDER
+        self._prefix = f"{checkpoint.stem}.{engine}"
+        self._key = key_of({"engine": engine, **depends_on, **_versions(engine), "cpu": instruction_set()})
+        self._warn = warn
+        self._unwritten: dict[str, bytes] = {}
+
+    def get(self, kind: str) -> bytes | None:
+        """Return what was kept under a name; None if there is nothing."""
+        try:
+            return self._file(kind).read_bytes()
+        except OSError:
+            return self._unwritten.get(kind)
+
+    def put(self, kind: str, content: bytes) -> None:
+        """Keep something under a name."""
+        try:
+            self._folder.mkdir(exist_ok=True)
+            for stale in self._folder.glob(f"{self._prefix}.*.{kind}"):
+                if stale != self._file(kind):
+                    stale.unlink(missing_ok=True)
+            with whole_file(self._file(kind)) as temporary:
+                temporary.write_bytes(content)
+        except OSError as error:
+            if not self._unwritten:
+                self._warn(f"{self._folder} cannot be written ({error.strerror}): the next run starts from nothing")
+            self._unwritten[kind] = content
+
+    def get_json(self, kind: str) -> dict[str, Any] | None:
+        """Return a JSON object; None if there is none, or it is damaged."""
+        content = self.get(kind)
+        try:
+            found = json.loads(content or b"null")
+        except ValueError:
+            return None
+        return found if isinstance(found, dict) else None
+
+    def put_json(self, kind: str, content: Mapping[str, Any]) -> None:
+        """Keep a JSON object."""
+        self.put(kind, (json.dumps(content, indent=2) + "\n").encode())
+
+    def _file(self, kind: str) -> Path:
+        return self._folder / f"{self._prefix}.{self._key}.{kind}"
+
+
+def key_of(facts: Mapping[str, Any]) -> str:
+    """Return a few letters that are another for other facts."""
+    text = json.dumps(facts, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:_KEY_LENGTH]
+
+
+def _versions(engine: str) -> dict[str, str]:
+    packages = ("torch", "openvino") if engine in OF_OPENVINO else ("torch",)
+    return {package: version(package) for package in packages}

@@ -1,0 +1,90 @@
+"""The engines of a model, one for the weights of each fold (L3)."""
+
+import contextlib
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any
+
+from torch import nn
+
+from nnunetv2_mstkd.inference.engines.agreement import Agreement
+from nnunetv2_mstkd.inference.engines.engine import Engine
+from nnunetv2_mstkd.inference.engines.engine_cache import EngineCache, key_of
+from nnunetv2_mstkd.inference.engines.names import TORCH_BFLOAT16, TORCH_FLOAT32
+from nnunetv2_mstkd.inference.engines.openvino_engine import OpenVINO, compile_network
+from nnunetv2_mstkd.inference.engines.torch_engine import TorchBFloat16, TorchFloat32
+from nnunetv2_mstkd.inference.model import Model
+
+_COMPILED, _AGREEMENT = "compiled", "agreement.json"  # what is kept of an engine
+
+
+class ModelEngines:
+    """Makes engines, and remembers which of them agree with torch in float32.
+
+    Args:
+        model: whose network is run.
+        warn: takes a line for people.
+    """
+
+    def __init__(self, model: Model, warn: Callable[[str], None]) -> None:
+        self._model = model
+        self._warn = warn
+        self._caches: dict[tuple[str, int], EngineCache] = {}
+
+    def make(self, name: str, network: nn.Module, fold: int, tile_shape: Sequence[int]) -> Engine:
+        """Return an engine.
+
+        Args:
+            name: of the engine.
+            network: with the weights of the fold.
+            fold: index into the model's folds.
+            tile_shape: (C, *patch).
+
+        Raises:
+            MissingExtraError: if OpenVINO is not installed.
+        """
+        if name == TORCH_FLOAT32:
+            return TorchFloat32(network)
+        network = getattr(network, "_orig_mod", network)  # what torch.compile wraps
+        if name == TORCH_BFLOAT16:
+            return TorchBFloat16(network)
+        cache = self._cache(name, fold)
+        if (kept := cache.get(_COMPILED)) is not None:
+            with contextlib.suppress(RuntimeError):  # damaged: it is compiled anew
+                return OpenVINO(kept, name)
+        compiled = compile_network(network, (1, *tile_shape), name)
+        cache.put(_COMPILED, compiled)
+        return OpenVINO(compiled, name)
+
+    def remembered(self, name: str) -> Agreement | None:
+        """Return how an engine compared with torch in float32 in an earlier run; None if that is not known."""
+        found = self._cache(name, 0).get_json(_AGREEMENT) or {}
+        try:
+            return Agreement(float(found["share"]), int(found["clear_differences"]))
+        except (KeyError, TypeError, ValueError):  # not there, or damaged
+            return None
+
+    def remember(self, name: str, agreement: Agreement) -> None:
+        """Keep how an engine compared, beside the checkpoint of the first fold."""
+        self._cache(name, 0).put_json(_AGREEMENT, agreement.as_dict())
+
+    def _cache(self, name: str, fold: int) -> EngineCache:
+        if (name, fold) not in self._caches:
+            model, of_fold = self._model, self._model.folds[fold]
+            depends_on = {"weights_sha256": model.weights_sha256[of_fold], **self._network_facts}
+            checkpoint = model.folder / f"fold_{of_fold}" / model.checkpoint
+            self._caches[name, fold] = EngineCache(checkpoint, name, depends_on, self._warn_once)
+        return self._caches[name, fold]
+
+    @cached_property
+    def _network_facts(self) -> dict[str, Any]:
+        # its text has what is in the plans and not in the weights, such as the slope of an activation
+        return {
+            "patch": list(map(int, self._model.configuration.patch_size)),
+            "network": key_of({"network": str(self._model.network)}),
+        }
+
+    def _warn_once(self, line: str) -> None:
+        """Warn of the first folder that cannot be written: the other folds' are no news."""
+        warn, self._warn = self._warn, lambda _: None
+        warn(line)

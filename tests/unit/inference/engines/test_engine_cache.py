@@ -1,0 +1,70 @@
+"""What is kept beside a checkpoint."""
+
+import pytest
+
+from nnunetv2_mstkd.inference.engines import engine_cache
+from nnunetv2_mstkd.inference.engines.engine_cache import FOLDER, EngineCache
+
+
+@pytest.fixture
+def cache(tmp_path):
+    """Return a function that opens the cache of a checkpoint in fold_0."""
+    (tmp_path / "fold_0").mkdir()
+    warnings = []
+
+    def make(weights="a", engine="torch-bfloat16", checkpoint="checkpoint_final.pth"):
+        return EngineCache(tmp_path / "fold_0" / checkpoint, engine, {"weights_sha256": weights}, warnings.append)
+
+    make.folder = tmp_path / "fold_0" / FOLDER
+    make.warnings = warnings
+    return make
+
+
+def test_what_is_kept_is_there_for_the_next_run(cache):
+    assert cache().get("compiled") is None
+    cache().put("compiled", b"network")
+    cache().put_json("agreement.json", {"share": 1.0})
+    assert cache().get("compiled") == b"network"
+    assert cache().get_json("agreement.json") == {"share": 1.0}
+    assert cache.warnings == []
+
+
+def test_other_weights_versions_and_cpus_have_nothing_to_do_with_it(cache, monkeypatch):
+    cache().put("compiled", b"network")
+    assert cache(weights="b").get("compiled") is None
+    with monkeypatch.context() as patch:
+        patch.setattr(engine_cache, "instruction_set", lambda: "AVX2")
+        assert cache().get("compiled") is None
+    with monkeypatch.context() as patch:
+        patch.setattr(engine_cache, "version", lambda package: "0.1")
+        assert cache().get("compiled") is None
+    assert cache().get("compiled") == b"network"
+
+
+def test_stale_files_go_and_those_of_others_stay(cache):
+    cache().put("compiled", b"old")
+    cache().put_json("agreement.json", {})
+    cache(engine="torch-float32").put("compiled", b"another engine")
+    cache(checkpoint="checkpoint_best.pth").put("compiled", b"another checkpoint")
+    cache(weights="b").put("compiled", b"new")
+    assert cache().get("compiled") is None
+    assert cache(weights="b").get("compiled") == b"new"
+    assert cache(engine="torch-float32").get("compiled") == b"another engine"
+    assert cache(checkpoint="checkpoint_best.pth").get("compiled") == b"another checkpoint"
+    assert len(list(cache.folder.iterdir())) == 4  # and the agreement, until it is found anew
+
+
+def test_a_folder_that_cannot_be_written_is_told_once_and_memory_serves(cache):
+    cache.folder.write_text("a file where the folder would be")  # root may write anywhere: no permission would stop it
+    first = cache()
+    first.put("compiled", b"network")
+    first.put("agreement.json", b"{}")
+    assert first.get("compiled") == b"network"
+    assert len(cache.warnings) == 1
+    assert str(cache.folder) in cache.warnings[0]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff"])
+def test_damaged_json_is_none(cache, content):
+    cache().put("agreement.json", content)
+    assert cache().get_json("agreement.json") is None

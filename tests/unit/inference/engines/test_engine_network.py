@@ -1,0 +1,94 @@
+"""The module that stands in for the network: background, folds, and one engine at a time."""
+
+import itertools
+
+import pytest
+import torch
+
+from nnunetv2_mstkd.inference.engines.engine_network import EngineNetwork
+from nnunetv2_mstkd.inference.engines.torch_engine import TorchFloat32
+
+
+class CountingEngine(TorchFloat32):
+    calls = 0
+
+    def __call__(self, tiles):
+        type(self).calls += 1
+        return super().__call__(tiles)
+
+
+@pytest.fixture
+def stand_in(network_plan, monkeypatch):
+    """A network of two folds, what stands in for it, and the engines that were made."""
+    plan = network_plan()
+    plain, made = plan.build().eval(), []
+    weights = [plain.state_dict(), plan.build().state_dict()]
+    weights[0] = {name: value.clone() for name, value in weights[0].items()}
+    monkeypatch.setattr(CountingEngine, "calls", 0)
+
+    def make(name, network, fold, tile_shape):
+        made.append((name, fold, tuple(tile_shape)))
+        return CountingEngine(network)
+
+    return plan, plain, weights, EngineNetwork(plain, weights, "torch-float32", make), made
+
+
+def mirrored_mean(network, tile):
+    """Return what nnU-Net makes of a tile and its seven mirror images, by its own steps."""
+    prediction = network(tile)
+    axes = [c for n in (1, 2, 3) for c in itertools.combinations((2, 3, 4), n)]
+    for flipped in axes:
+        prediction += torch.flip(network(torch.flip(tile, flipped)), flipped)
+    prediction /= len(axes) + 1
+    return prediction
+
+
+@torch.inference_mode()
+def test_background_is_computed_once_and_the_result_is_bit_for_bit_the_plain_one(stand_in):
+    plan, plain, _, network, _ = stand_in
+    background = torch.zeros(1, plan.channels, *plan.patch_size)
+    expected = mirrored_mean(plain, background)
+    assert torch.equal(mirrored_mean(network, background), expected)
+    assert torch.equal(mirrored_mean(network, background), expected)  # nnU-Net added to the first answer in place
+    assert CountingEngine.calls == 1
+
+
+@torch.inference_mode()
+def test_a_single_voxel_is_no_background(stand_in):
+    plan, plain, _, network, _ = stand_in
+    tile = torch.zeros(1, plan.channels, *plan.patch_size)
+    network(tile)
+    tile[0, 0, 0, 0, 0] = 1e-20
+    assert torch.equal(mirrored_mean(network, tile), mirrored_mean(plain, tile))
+    assert CountingEngine.calls == 1 + 8
+
+
+@torch.inference_mode()
+def test_each_fold_has_its_weights_and_its_own_background(stand_in):
+    plan, plain, weights, network, made = stand_in
+    tile, background = plan.image(batch=1), torch.zeros(1, plan.channels, *plan.patch_size)
+    for state in (weights[0], weights[1], weights[1], weights[0]):
+        network.load_state_dict(state)
+        found = network(tile), network(background)
+        plain.load_state_dict(state)
+        assert torch.equal(found[0], plain(tile))
+        assert torch.equal(found[1], plain(background))
+    assert [fold for _, fold, _ in made] == [0, 1, 0]  # the same weights again are no reason for another engine
+    assert made[0] == ("torch-float32", 0, tuple(tile.shape[1:]))
+
+
+@torch.inference_mode()
+def test_another_batch_size_has_a_background_of_its_own(stand_in):
+    plan, plain, _, network, _ = stand_in
+    for batch in (1, 3):
+        background = torch.zeros(batch, plan.channels, *plan.patch_size)
+        assert torch.equal(network(background), plain(background))
+
+
+@torch.inference_mode()
+def test_another_engine_is_taken_from_the_next_tile_on(stand_in):
+    plan, _, _, network, made = stand_in
+    network(plan.image(batch=1))
+    network.use("openvino-float32")
+    network(plan.image(batch=1))
+    assert [name for name, _, _ in made] == ["torch-float32", "openvino-float32"]
