@@ -845,6 +845,20 @@ def test_a_new_run_sets_the_checkpoints_of_an_earlier_one_aside(make_trainer, no
 
 
 @pytest.mark.slow
+def test_a_training_that_its_data_refuses_leaves_the_earlier_model(make_trainer, no_figures, monkeypatch):
+    make_trainer("nnUNetTrainerMSTKD_1epoch").run_training()
+    again = make_trainer("nnUNetTrainerMSTKD_1epoch")
+
+    def refuse(*_, **__):
+        raise CaseError("table and data disagree")
+
+    monkeypatch.setattr("nnunetv2_mstkd.trainers.subset_trainer.find_availability", refuse)
+    with pytest.raises(CaseError):
+        again.on_train_start()
+    assert (Path(again.output_folder) / "checkpoint_final.pth").is_file()
+
+
+@pytest.mark.slow
 def test_a_finished_run_without_training_state_saves_no_random_one(make_trainer, no_figures):
     trainer = make_trainer("nnUNetTrainerMSTKD_1epoch")
     trainer.run_training()

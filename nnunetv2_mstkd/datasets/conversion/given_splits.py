@@ -6,10 +6,9 @@ import json
 import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from nnunetv2_mstkd.datasets.conversion.counted import counted
-from nnunetv2_mstkd.datasets.conversion.grouped_folds import Splits, splits_from_parts
+from nnunetv2_mstkd.datasets.conversion.grouped_folds import Splits, is_fold, splits_from_parts
 from nnunetv2_mstkd.errors import ConversionError
 
 _FORMS = (
@@ -87,16 +86,9 @@ def _natural(text: str) -> list[tuple[int, int, str]]:
 
 def _from_json(text: str) -> Splits:
     content = json.loads(text)
-    if not isinstance(content, list) or not content or not all(map(_is_fold, content)):
+    if not isinstance(content, list) or not content or not all(map(is_fold, content)):
         raise ConversionError(f"it must be {_FORMS}")
     return [{side: fold[side] for side in ("train", "val")} for fold in content]
-
-
-def _is_fold(fold: Any) -> bool:
-    return isinstance(fold, dict) and all(
-        isinstance(fold.get(side), list) and all(isinstance(case, str) for case in fold[side])
-        for side in ("train", "val")
-    )
 
 
 def _from_csv(text: str, cases: Collection[str]) -> Splits:

@@ -35,9 +35,13 @@ def choose_label_set(source: SourceDataset, reports: Sequence[CaseReport]) -> tu
     try:
         settled = settle(source, holders)
     except ConversionError as error:
+        spoiling = _spoiling(source, holders, len(reports))
+        others = ", ".join(str(value) for value in sorted(set(holders) - set(spoiling)))
         odd = {
-            value: f"the value {value} is in {len(holders[value])} of {counted(len(reports), 'case')} only. {error}"
-            for value in _spoiling(source, holders, len(reports))
+            value: f"the value {value} is in {len(holders[value])} of {counted(len(reports), 'case')} only, and fits "
+            f"no label set that the values of the others ({others}) can have: mend this label map, or leave it out "
+            f"with --skip-faulty; if it is right, say what all values mean with --labels"
+            for value in spoiling
         }
         if not odd:
             return source, (Problem("", f"{error}{_rare_ones(holders, len(reports))}"),)

@@ -17,6 +17,7 @@ from nnunetv2_mstkd.errors import ConversionError
 
 REQUIRED_KEYS = ("images", "label", "modalities")
 OPTIONAL_KEYS = ("labels", "patient", "name", "title", "prediction")
+_UNNAMED = "described"
 
 
 def read_description(file: Path) -> Layout:
@@ -58,10 +59,11 @@ def layout_from_description(description: Mapping[str, Any]) -> Layout:
     if any("modality" in names_in(path) for path, _ in labels):
         raise ConversionError("'label' has {modality}, but a label map belongs to all modalities of a case")
     patient = _patient(description.get("patient"), images)
-    name = text_of("name", description.get("name", "described"))
+    name = text_of("name", description.get("name", _UNNAMED))
+    title = "a layout of your own" if name == _UNNAMED else name
     return Layout(
         name=name,
-        title=text_of("title", description.get("title", name)),
+        title=text_of("title", description.get("title", title)),
         images=images,
         case="[^/]+?",
         channels=channels_of(description["modalities"]),

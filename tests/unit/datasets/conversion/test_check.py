@@ -299,7 +299,7 @@ def test_labels_are_told_by_sound_cases_and_together_with_other_problems(tmp_pat
     told = refusal(source)
     assert f"{source.cases[0].name}: T1 " in told
     assert f"{source.cases[0].name}: its label map {source.cases[0].label.name} has 4, but the labels are" in told
-    assert f"{source.cases[1].name}: the value 9 is in 1 of 4 cases only. The label maps have the values" in told
+    assert f"{source.cases[1].name}: the value 9 is in 1 of 4 cases only, and fits no label set" in told
     assert f"{source.cases[2].name}: T1 " in told
     left = check_dataset(source, skip_faulty=True)
     assert left.source.layout == "brats2023"

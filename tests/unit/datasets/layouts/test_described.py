@@ -123,3 +123,9 @@ def test_a_file_that_is_no_description_is_named(tmp_path, text, message):
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(ConversionError, match=r"own\.json"):
         read_description(tmp_path / "own.json")
+
+
+def test_without_a_name_it_is_called_a_layout_of_your_own():
+    described = {"images": "{case}/{modality}.nii.gz", "label": "{case}/seg.nii.gz", "modalities": ["CT=ct", "PET=pt"]}
+    assert layout_from_description(described).title == "a layout of your own"
+    assert layout_from_description({**described, "name": "clinic"}).title == "clinic"
