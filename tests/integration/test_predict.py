@@ -703,6 +703,7 @@ def test_a_kill_inside_a_write_leaves_no_half_case(input_folder, trained_model, 
         "raise SystemExit(main(sys.argv[1:]))\n"
     )
     arguments = ["-m", str(trained_model()), "-i", str(folder), "-o", str(output), "-device", "cpu"]
+    arguments += ["--engine", "torch-float32"]  # of the processes that follow, too
     command = [sys.executable, "-c", code, written, "predict", *arguments]
     killed = subprocess.run(command, env={**os.environ, **external_trainers}, check=False, capture_output=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
