@@ -152,7 +152,7 @@ def test_names_and_paths_of_the_training_data_stay_at_home(copied_model, tmp_pat
 
 
 def test_the_file_of_a_frozen_teacher_stays_at_home(copied_model, tmp_path):
-    model = copied_model("nnUNetTrainerMSTKD")
+    model = copied_model("nnUNetTrainerMSTKD_1epoch")
     plans = json.loads((model / "plans.json").read_text())
     plans["mstkd"].update(teacher="frozen", teacher_checkpoint="/clinic/models/fold_0/checkpoint_final.pth")
     (model / "plans.json").write_text(json.dumps(plans))
