@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -16,6 +15,7 @@ import torch
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from nnunetv2.model_sharing.model_export import export_pretrained_model
 from nnunetv2.model_sharing.model_import import install_model_from_zip_file
+from small_disk import files_of_at_most
 
 from nnunetv2_mstkd.cli.main import main
 from nnunetv2_mstkd.errors import ModelFolderError, OutputError
@@ -178,12 +178,8 @@ def test_a_renamed_folder_gets_its_name_back(copied_model, tmp_path):
 
 def test_an_archive_is_written_whole_or_not_at_all(trained_model, tmp_path, capsys):
     arguments = ["export", str(trained_model()), str(tmp_path / "model.zip")]
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))  # no file may grow beyond, as on a full disk
-    try:
+    with files_of_at_most(100_000):
         assert main(arguments) == 1
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert "cannot be written" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
     assert main(arguments) == 0

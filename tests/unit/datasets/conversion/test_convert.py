@@ -3,7 +3,6 @@
 import csv
 import json
 import os
-import resource
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK
+from small_disk import files_of_at_most
 
 from nnunetv2_mstkd.cases.availability import read_availability
 from nnunetv2_mstkd.checksum import sha256_of
@@ -487,19 +487,10 @@ def test_a_file_that_cannot_be_written_is_named(make_source, plan, out, monkeypa
     assert not (out / "dataset.json").exists()
 
 
-@pytest.fixture
-def full_disk():
-    """No file of this process gets longer than nothing at all."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-def test_a_full_disk_leaves_no_empty_folder_and_is_told(make_source, plan, out, request):
+def test_a_full_disk_leaves_no_empty_folder_and_is_told(make_source, plan, out):
     planned = plan(make_source())
-    request.getfixturevalue("full_disk")
-    with pytest.raises(OutputError, match=r"provenance\.csv could not be written: .*Make room"):
+    told = pytest.raises(OutputError, match=r"provenance\.csv could not be written: .*Make room")
+    with told, files_of_at_most(0):
         write_conversion(planned)
     assert not out.exists()
 

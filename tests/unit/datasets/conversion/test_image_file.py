@@ -1,10 +1,9 @@
 """What is read and written by SimpleITK, and what is told where it fails."""
 
-import resource
-
 import numpy as np
 import pytest
 import SimpleITK
+from small_disk import files_of_at_most
 
 from nnunetv2_mstkd.cases.geometry import Geometry
 from nnunetv2_mstkd.datasets.conversion.image_file import read_image, write_image
@@ -13,15 +12,6 @@ from nnunetv2_mstkd.datasets.layouts.description_parts import ENDINGS
 SHAPE = (20, 24, 28)
 GEOMETRY = Geometry(SHAPE, (1.0, 1.5, 2.0), (3.0, 4.0, 5.0), (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0))
 VOLUME = np.random.default_rng(0).integers(0, 255, SHAPE).astype(np.uint8)  # 13 kB, also when it is compressed
-
-
-@pytest.fixture
-def small_disk():
-    """No file of this process gets longer than 4 kB, as on a disk that is full."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -33,8 +23,8 @@ def test_what_is_written_is_read_again(tmp_path, ending):
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, ending, small_disk):
-    with pytest.raises((OSError, RuntimeError)):
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, ending):
+    with pytest.raises((OSError, RuntimeError)), files_of_at_most(4096):
         write_image(VOLUME, GEOMETRY, tmp_path / f"x{ending}")
     assert list(tmp_path.iterdir()) == []
 
