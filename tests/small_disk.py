@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def files_of_at_most(num_bytes: int) -> Iterator[None]:
-    """Let no file of this process grow beyond `num_bytes`: not around a whole test, whose progress goes to a file, too."""
+    """Let no file of this process grow beyond `num_bytes`; not around a test, whose progress is written, too."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, limits[1]))
     try:
