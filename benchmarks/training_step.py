@@ -6,12 +6,11 @@
 
 Time: rounds of a step of nnUNetTrainer, one of nnUNetTrainerMSTKD, and the forward and backward passes of the latter's
 branches alone; ratios are within a round. Memory: each trainer in a process of its own, of whose peak the part before
-the networks were built is told, too; and the bytes that autograd saves for the backward pass. For Linux and macOS.
+the networks were built is told, too; and the bytes that autograd saves for the backward pass. For Linux.
 """
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -146,8 +145,9 @@ def _memory_inside(arguments: argparse.Namespace) -> None:
 
 
 def _peak_mb() -> float:
-    unit = 1024 if sys.platform == "linux" else 1024**2
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+    # not getrusage: its maximum has what the parent held when it started this process
+    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
 
 
 # the report ----------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 import SimpleITK
 
 from nnunetv2_mstkd import planning, trainers
-from nnunetv2_mstkd.distillation.settings import DistillationSettings, ModalityDropoutSettings, settings_from_plans
+from nnunetv2_mstkd.distillation.settings import DedicatedSettings, DistillationSettings, settings_from_plans
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -150,7 +150,7 @@ def test_json_of_the_page_is_valid_plans(name):
     for code in blocks(NAMES[name], "json"):
         plans = json.loads(code)
         if "mstkd" in plans:
-            for defaults in (DistillationSettings(), ModalityDropoutSettings()):
+            for defaults in (DistillationSettings(), DedicatedSettings()):
                 settings_from_plans(defaults, plans)
 
 
@@ -195,5 +195,5 @@ def test_the_reference_gives_every_setting_and_its_default():
     for row in table_rows(ROOT / "docs/reference/settings.md"):
         if len(row) == 4 and row[0].startswith("`"):
             listed[row[0].strip("`")] = row[1].strip("`")
-    defaults = vars(DistillationSettings()) | vars(ModalityDropoutSettings())
+    defaults = vars(DistillationSettings()) | vars(DedicatedSettings())
     assert listed == {name: repr(value) for name, value in defaults.items()}

@@ -23,6 +23,7 @@ LAYERS = {
     "cores": (0, "L0"),
     "workflow": (0, "L0"),
     "compatibility": (0, "L0"),
+    "unwrap": (1, "L1"),
     "architectures": (1, "L1"),
     "losses": (1, "L1"),
     "evaluation": (1, "L1'"),

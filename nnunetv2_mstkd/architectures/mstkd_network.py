@@ -1,15 +1,14 @@
 """The network of teacher and student: the plan's U-Net with a transformer and a style fusion at its bottleneck (L1)."""
 
-import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
 from nnunetv2_mstkd.architectures.multiscale_transformer import MultiScaleTransformer
+from nnunetv2_mstkd.architectures.plan_parts import stage_grids, take_encoder_and_decoder
 from nnunetv2_mstkd.architectures.style_fusion import StyleContentFusion
 from nnunetv2_mstkd.architectures.transformer_size import transformer_size
-from nnunetv2_mstkd.errors import UnsupportedNetworkError
 
 
 class NetworkFeatures(NamedTuple):
@@ -65,14 +64,14 @@ class MSTKDNetwork(nn.Module):
         super().__init__()
         self.encoder: Any
         self.decoder: Any
-        self.encoder, self.decoder = _take_encoder_and_decoder(plan_network)
+        self.encoder, self.decoder = take_encoder_and_decoder(plan_network)
         encoder = self.encoder
         self.transformer: MultiScaleTransformer | None = None
         self.fusion: StyleContentFusion | None = None
         if use_transformer:
             features = encoder.output_channels
             size = transformer_size(preset, features[-1])
-            grid = self._stage_grids(patch_size)[-1]
+            grid = stage_grids(encoder, patch_size)[-1]
             self.transformer = MultiScaleTransformer(encoder.conv_op, features, grid, size)
         if use_style_fusion:
             self.fusion = StyleContentFusion(encoder)
@@ -109,43 +108,9 @@ class MSTKDNetwork(nn.Module):
         """Return nnU-Net's measure of activation memory: how many numbers the layers put out for one such image."""
         total = int(self.encoder.compute_conv_feature_map_size(input_size))
         total += int(self.decoder.compute_conv_feature_map_size(input_size))
-        grids = self._stage_grids(input_size)
+        grids = stage_grids(self.encoder, input_size)
         if self.transformer is not None:
             total += self.transformer.num_activations(grids)
         if self.fusion is not None:
             total += self.fusion.num_activations(grids[-1])
         return total
-
-    def _stage_grids(self, input_size: Sequence[int]) -> list[list[int]]:
-        grids, grid = [], list(input_size)
-        for stride in self.encoder.strides:
-            grid = [math.ceil(n / s) for n, s in zip(grid, stride, strict=True)]
-            grids.append(grid)
-        return grids
-
-
-def _take_encoder_and_decoder(plan_network: nn.Module) -> tuple[Any, Any]:
-    encoder: Any
-    decoder: Any
-    encoder, decoder = getattr(plan_network, "encoder", None), getattr(plan_network, "decoder", None)
-    is_u_net = all(hasattr(encoder, name) for name in ("output_channels", "strides", "conv_op"))
-    if not (is_u_net and hasattr(decoder, "deep_supervision")):
-        raise UnsupportedNetworkError(
-            f"MST-KD is built on a U-Net with `encoder` and `decoder`, such as PlainConvUNet or ResidualEncoderUNet; "
-            f"the plans ask for {type(plan_network).__name__}. Use plans of another network architecture."
-        )
-    if len(encoder.output_channels) < 2:
-        raise UnsupportedNetworkError(f"MST-KD needs two stages or more; the plans have {len(encoder.output_channels)}")
-    _unregister_encoder(decoder, encoder)
-    return encoder, decoder
-
-
-def _unregister_encoder(decoder: nn.Module, encoder: nn.Module) -> None:
-    """Make the decoder's reference to the encoder a plain one.
-
-    UNetDecoder registers the encoder as its child, so that every encoder weight would be twice in the state dict.
-    Its own methods still read `self.encoder`.
-    """
-    if "encoder" in decoder._modules:
-        del decoder._modules["encoder"]
-        decoder.__dict__["encoder"] = encoder

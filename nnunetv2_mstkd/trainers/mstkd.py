@@ -2,13 +2,11 @@
 
 import math
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
 import torch
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import GradScaler, Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
 from nnunetv2_mstkd.architectures import MSTKDNetwork, NetworkFeatures, StyleDiscriminator
 from nnunetv2_mstkd.distillation.diagnostics import attention_entropy, gradient_norms
@@ -18,6 +16,7 @@ from nnunetv2_mstkd.distillation.step import (
     STUDENT_SEGMENTATION,
     StepTarget,
     active_weights,
+    discriminator_loss,
     distillation_terms,
     needs_attention,
     sample_weights,
@@ -25,20 +24,18 @@ from nnunetv2_mstkd.distillation.step import (
     total_loss,
     valid_voxels,
 )
-from nnunetv2_mstkd.distillation.subset_draw import Codes, mask_modalities, seeded_rng
+from nnunetv2_mstkd.distillation.subset_draw import Codes, mask_modalities
 from nnunetv2_mstkd.errors import SettingsError
 from nnunetv2_mstkd.losses import sigmoid_ramp_up
-from nnunetv2_mstkd.trainers.cpu_precision import cpu_autocast
+from nnunetv2_mstkd.trainers.adversary import Adversary
+from nnunetv2_mstkd.trainers.dedicated_trainer import DedicatedTrainer
 from nnunetv2_mstkd.trainers.optimizer import optimize
 from nnunetv2_mstkd.trainers.pretrained import PretrainedStart
-from nnunetv2_mstkd.trainers.recording_trainer import RecordingTrainer
-from nnunetv2_mstkd.trainers.style_adversary import StyleAdversary
-from nnunetv2_mstkd.trainers.subset_trainer import STEP
 from nnunetv2_mstkd.trainers.teacher import make_teacher
-from nnunetv2_mstkd.trainers.unwrap import unwrap
+from nnunetv2_mstkd.unwrap import unwrap
 
 
-class nnUNetTrainerMSTKD(RecordingTrainer):
+class nnUNetTrainerMSTKD(DedicatedTrainer):
     """Train a teacher that sees every modality and a student that sees a random subset of them; keep the student.
 
     `self.network` is the student: it is validated, saved and used for prediction. Teacher and discriminator exist in
@@ -47,7 +44,7 @@ class nnUNetTrainerMSTKD(RecordingTrainer):
 
     default_settings: ClassVar[DistillationSettings] = DistillationSettings()
     settings: DistillationSettings
-    adversary: StyleAdversary | None
+    adversary: Adversary | None
 
     # building -------------------------------------------------------------------------------------------------------
 
@@ -94,9 +91,9 @@ class nnUNetTrainerMSTKD(RecordingTrainer):
     def initialize(self) -> None:
         """Build student, teacher and discriminator, compiled and distributed alike."""
         super().initialize()
-        self._teacher.distribute(self._distribute)
+        self._teacher.distribute(self.distribute)
         if self.adversary is not None:
-            self.adversary.discriminator = self._distribute(self.adversary.discriminator)
+            self.adversary.discriminator = self.distribute(self.adversary.discriminator)
         self.pretrained_start = PretrainedStart(unwrap(self.network), self._teacher.follows_pretrained_weights())
         self.record = {}
 
@@ -109,7 +106,7 @@ class nnUNetTrainerMSTKD(RecordingTrainer):
             encoder = student.encoder
             discriminator = StyleDiscriminator(encoder.conv_op, encoder.output_channels[-1]).to(self.device)
             scaler = GradScaler(self.device.type) if self.grad_scaler is not None else None
-            self.adversary = StyleAdversary(discriminator, self.settings.discriminator_lr, self.num_epochs, scaler)
+            self.adversary = Adversary(discriminator, self.settings.discriminator_lr, self.num_epochs, scaler)
         return super().configure_optimizers()
 
     @property
@@ -121,13 +118,6 @@ class nnUNetTrainerMSTKD(RecordingTrainer):
     def discriminator(self) -> nn.Module | None:
         """The discriminator, under DDP in its wrapper; None where no term needs it."""
         return None if self.adversary is None else self.adversary.discriminator
-
-    def _distribute(self, module: nn.Module) -> nn.Module:
-        if not self.is_ddp:
-            return module
-        # as nnU-Net does with its one network; torch has not typed the conversion
-        synchronised = nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
-        return DistributedDataParallel(synchronised, device_ids=[self.local_rank])
 
     def set_deep_supervision_enabled(self, enabled: bool) -> None:
         """Switch deep supervision in both branches."""
@@ -163,21 +153,18 @@ class nnUNetTrainerMSTKD(RecordingTrainer):
             self.record.update({"ramp": ramp, **self._probe(image, masked, target, ramp)})
 
         self.optimizer.zero_grad(set_to_none=True)
-        with self._step_rng(), self._autocast():
+        with self.step_rng(), self.autocast():
             teacher, student = self._teacher.forward(self.network, image, masked, needs_attention(self.settings))
             terms = self._terms(teacher, student, target)
             loss = total_loss(terms, self.settings, ramp)
         optimize(loss, self.optimizer, self.trained_networks(), self.grad_scaler)
         self._teacher.after_step(unwrap(self.network), self.steps_done)
         if self.adversary is not None:
-            terms[DISCRIMINATOR] = self.adversary.train_step(teacher, student, target, self._autocast())
-
-        values = torch.stack([*terms.values(), loss]).detach().float().cpu().numpy()  # all at once: one synchronisation
-        losses = dict(zip([*terms, "total"], values, strict=True))
-        self.require_finite(losses, batch)
-        self.iteration += 1
-        # nnU-Net plots "loss" beside the validation's, which is the student's segmentation loss
-        return {"loss": losses[STUDENT_SEGMENTATION], **{f"loss_{name}": value for name, value in losses.items()}}
+            terms[DISCRIMINATOR] = self.adversary.train_step(
+                lambda discriminator: discriminator_loss(discriminator, teacher.style, student.style, target),
+                self.autocast(),
+            )
+        return self.end_step({**terms, "total": loss}, batch)
 
     def _terms(self, teacher: NetworkFeatures, student: NetworkFeatures, target: StepTarget) -> dict[str, Tensor]:
         bare_discriminator = None if self.discriminator is None else unwrap(self.discriminator)
@@ -187,10 +174,7 @@ class nnUNetTrainerMSTKD(RecordingTrainer):
         }
 
     def _step_target(self, target: Tensor | list[Tensor], modality_mask: Tensor, available: Codes) -> StepTarget:
-        if isinstance(target, list):
-            target = [scale.to(self.device, non_blocking=True) for scale in target]
-        else:
-            target = target.to(self.device, non_blocking=True)
+        target = self.on_device(target)
         regions = self.label_manager.has_regions
         valid = valid_voxels(target, regions, self.label_manager.ignore_label)
         teacher_is_complete = torch.from_numpy(self.available.is_complete(available))
@@ -209,7 +193,7 @@ class nnUNetTrainerMSTKD(RecordingTrainer):
         """
         scale = self.grad_scaler.get_scale() if self.grad_scaler is not None else 1.0
         has_maps = self.settings.use_multiscale_transformer
-        with self._step_rng(), self._autocast():
+        with self.step_rng(), self.autocast():
             with torch.no_grad():
                 teacher = unwrap(self.teacher)(image, True, has_maps)
             student = unwrap(self.network)(masked, True, has_maps)
@@ -224,15 +208,6 @@ class nnUNetTrainerMSTKD(RecordingTrainer):
             "attention_entropy_student": attention_entropy(student.attention),
             "attention_entropy_teacher": attention_entropy(teacher.attention),
         }
-
-    def _autocast(self) -> AbstractContextManager:
-        if self.device.type == "cuda":
-            return torch.autocast("cuda")  # as nnU-Net
-        return cpu_autocast(self.device, self.settings.cpu_precision)
-
-    def _step_rng(self) -> AbstractContextManager:
-        where = (self.current_epoch, self.iteration, self.local_rank)
-        return seeded_rng(self.device, STEP, self.settings.seed, *where)
 
     # the loop -------------------------------------------------------------------------------------------------------
 

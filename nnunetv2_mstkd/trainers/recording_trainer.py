@@ -1,9 +1,12 @@
 """What each epoch leaves on record: loss terms, Dice over the subsets and with all modalities (L3)."""
 
-import numpy as np
-from torch import distributed, nn
+from collections.abc import Mapping
 
-from nnunetv2_mstkd.distillation.subset_draw import Codes
+import numpy as np
+import torch
+from torch import Tensor, distributed, nn
+
+from nnunetv2_mstkd.distillation.subset_draw import Codes, modality_mask_from_codes
 from nnunetv2_mstkd.trainers.full_modality_dice import mean_foreground_dice, prefixed_counts
 from nnunetv2_mstkd.trainers.metrics_log import MetricsLog
 from nnunetv2_mstkd.trainers.subset_trainer import SubsetTrainer
@@ -28,6 +31,19 @@ class RecordingTrainer(SubsetTrainer):
         super().on_train_epoch_start()
         self.record = {}
 
+    def end_step(self, terms: Mapping[str, Tensor], batch: dict) -> dict:
+        """Check the loss terms of a training step, of which one is "segmentation", and return them as nnU-Net wants.
+
+        Raises:
+            NonFiniteLossError: naming term, epoch, iteration and cases.
+        """
+        values = torch.stack(list(terms.values())).detach().float().cpu().numpy()  # all at once: one synchronisation
+        losses = dict(zip(terms, values, strict=True))
+        self.require_finite(losses, batch)
+        self.iteration += 1
+        # nnU-Net plots "loss" beside the validation's, which is the segmentation loss
+        return {"loss": losses["segmentation"], **{f"loss_{name}": value for name, value in losses.items()}}
+
     def on_train_epoch_end(self, train_outputs: list[dict]) -> None:
         """Record the epoch's mean of each loss term, over the ranks too."""
         super().on_train_epoch_end(train_outputs)
@@ -44,15 +60,16 @@ class RecordingTrainer(SubsetTrainer):
         # nnU-Net overwrites the ignore label in the target that it is given
         copies = {name: _copy_target(batch) for name in self.branches()}
         result = super().validate_available(batch, available)
+        everything = modality_mask_from_codes(available, len(self.modalities))
         for name, network in self.branches().items():
-            result.update(prefixed_counts(f"{name}_", self._validate_with(network, copies[name])))
+            result.update(prefixed_counts(f"{name}_", self._validate_with(network, copies[name], everything)))
         return result
 
-    def _validate_with(self, network: nn.Module, batch: dict) -> dict:
+    def _validate_with(self, network: nn.Module, batch: dict, modality_mask: Tensor) -> dict:
         student = self.network
         self.network = network
         try:
-            return self.validate_unmasked(batch)
+            return self.validate_seeing(batch, modality_mask)
         finally:
             self.network = student
 

@@ -1,7 +1,7 @@
 """What all trainers of this package share: settings, seeds, subsets, validation over subsets, checkpoints (L3)."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from nnunetv2_mstkd.distillation.settings import (
     SECTION,
@@ -35,6 +36,7 @@ from nnunetv2_mstkd.distillation.subset_draw import (
 from nnunetv2_mstkd.errors import CheckpointError, NonFiniteLossError
 from nnunetv2_mstkd.inference.environment import refuse_during_training, subset_from_environment
 from nnunetv2_mstkd.inference.input_guard import guard_input
+from nnunetv2_mstkd.inference.modality_encoders import see_only
 from nnunetv2_mstkd.inference.preprocessor import check_channel_files_of
 from nnunetv2_mstkd.modalities import Modalities, ModalitySubset
 from nnunetv2_mstkd.planning.availability_lookup import find_availability
@@ -45,11 +47,11 @@ from nnunetv2_mstkd.trainers.checkpoint import (
     set_earlier_run_aside,
     write_checkpoint,
 )
-from nnunetv2_mstkd.trainers.cpu_precision import InBfloat16, computes_in_bfloat16
+from nnunetv2_mstkd.trainers.cpu_precision import InBfloat16, computes_in_bfloat16, cpu_autocast
 from nnunetv2_mstkd.trainers.cpu_threads import leave_cores_to_augmentation
 from nnunetv2_mstkd.trainers.optimizer import build_optimizer
 from nnunetv2_mstkd.trainers.refusals import refuse_cascade, refuse_mixed_folds
-from nnunetv2_mstkd.trainers.unwrap import unwrap
+from nnunetv2_mstkd.unwrap import unwrap
 
 # first entries of the entropy of seeded_rng, so that no two uses of the seed share a stream
 INITIAL_WEIGHTS, STEP = 0, 1
@@ -118,7 +120,9 @@ class SubsetTrainer(nnUNetTrainer):
         )
         modalities = modalities_from_plans(plans_manager.plans, num_input_channels)
         settings = settings_from_plans(cls.default_settings, plans_manager.plans)
-        guard_input(network, modalities, cls.visible_subset(settings, modalities))
+        visible = cls.visible_subset(settings, modalities)
+        guard_input(network, modalities, visible)
+        see_only(network, visible or modalities.all)
         check_channel_files_of(configuration_manager)
         return network
 
@@ -159,6 +163,14 @@ class SubsetTrainer(nnUNetTrainer):
         groups = [{"params": list(network.parameters())} for network in self.trained_networks()]
         optimizer = build_optimizer(self.settings.optimizer, groups, self.initial_lr, self.weight_decay)
         return optimizer, PolyLRScheduler(optimizer, self.initial_lr, self.num_epochs)
+
+    def distribute(self, module: nn.Module) -> nn.Module:
+        """Wrap a module beside the network for DDP, as nnU-Net does its one network."""
+        if not self.is_ddp:
+            return module
+        # torch has not typed the conversion
+        synchronised = nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
+        return DistributedDataParallel(synchronised, device_ids=[self.local_rank])
 
     # where the run is -----------------------------------------------------------------------------------------------
 
@@ -205,6 +217,12 @@ class SubsetTrainer(nnUNetTrainer):
             return image, self.available.complete_codes(len(image))
         available = self.available.codes(batch["keys"])
         return mask_modalities(image, modality_mask_from_codes(available, len(self.modalities))), available
+
+    def on_device(self, target: Tensor | list[Tensor]) -> Any:
+        """Return a batch's target on the device."""
+        if isinstance(target, list):
+            return [scale.to(self.device, non_blocking=True) for scale in target]
+        return target.to(self.device, non_blocking=True)
 
     def training_mask(self, available: Codes) -> Tensor:
         """Draw the modality mask, bool (B, M), of the training step at hand, from what each sample has, int64 (B,)."""
@@ -273,13 +291,24 @@ class SubsetTrainer(nnUNetTrainer):
 
     def validate_available(self, batch: dict, available: Codes) -> dict:
         """Validate on the subset at hand of what the samples have, int64 (B,)."""
-        masked = mask_modalities(batch["data"], self.validation_mask(available))
-        return self.validate_unmasked({**batch, "data": masked})
+        return self.validate_seeing(batch, self.validation_mask(available))
 
-    def validate_unmasked(self, batch: dict) -> dict:
-        """Validate as nnU-Net does, on the modalities that the batch has."""
+    def validate_seeing(self, batch: dict, modality_mask: Tensor) -> dict:
+        """Validate as nnU-Net does, on the modalities of the mask (B, M); others are zero."""
+        masked = mask_modalities(batch["data"], modality_mask)
         with self.cpu_precision():
-            return super().validation_step(batch)
+            return super().validation_step({**batch, "data": masked})
+
+    def step_rng(self) -> AbstractContextManager:
+        """Return the random numbers of the training step at hand: dropout, noise."""
+        where = (self.current_epoch, self.iteration, self.local_rank)
+        return seeded_rng(self.device, STEP, self.settings.seed, *where)
+
+    def autocast(self) -> AbstractContextManager:
+        """Return the precision of a training step of ours."""
+        if self.device.type == "cuda":
+            return torch.autocast("cuda")  # as nnU-Net
+        return cpu_autocast(self.device, self.settings.cpu_precision)
 
     @contextmanager
     def cpu_precision(self) -> Iterator[None]:
@@ -298,11 +327,16 @@ class SubsetTrainer(nnUNetTrainer):
             super().perform_actual_validation(save_probabilities)
             return
         stock = self.dataset_class or infer_dataset_class(self.preprocessed_dataset_folder)
-        self.dataset_class = present_channels(stock, self.available.availability)
+        self.dataset_class = present_channels(stock, self.available.availability, self.see)
         try:
             super().perform_actual_validation(save_probabilities)
         finally:
             self.dataset_class = stock
+            self.see(self.modalities.all)
+
+    def see(self, subset: ModalitySubset) -> None:
+        """Tell the network what the whole case has that it predicts next."""
+        see_only(self.network, subset)
 
     def on_epoch_end(self) -> None:
         """End an epoch; after the first there is a checkpoint_latest to continue from, whatever the schedule."""

@@ -401,7 +401,7 @@ def test_dropout_differs_from_step_to_step_but_not_from_run_to_run(make_trainer,
     trainer = make_trainer("nnUNetTrainerMSTKD")
 
     def draw():
-        with trainer._step_rng():
+        with trainer.step_rng():
             return torch.rand(8)
 
     here = draw()

@@ -15,7 +15,7 @@ def step(make_trainer, first_batch):
     def run(dtype=None, initial_scale=2.0**16):
         trainer = make_trainer("nnUNetTrainerMSTKD_1epoch")
         if dtype is not None:
-            trainer._autocast = lambda: torch.autocast("cpu", dtype=dtype)
+            trainer.autocast = lambda: torch.autocast("cpu", dtype=dtype)
         if dtype == torch.float16:
             trainer.grad_scaler = GradScaler("cpu", init_scale=initial_scale)
         trainer.initialize()

@@ -5,7 +5,16 @@ Nothing is loaded before one of our names is asked for; see nnunetv2_mstkd.overl
 
 from types import ModuleType
 
-PREFIXES = ("nnUNetTrainerMSTKD", "nnUNetTrainerModalityDropout")
+PREFIXES = (
+    "nnUNetTrainerMSTKD",
+    "nnUNetTrainerModalityDropout",
+    "nnUNetTrainerACN",
+    "nnUNetTrainerM2FTrans",
+    "nnUNetTrainerMMFormer",
+    "nnUNetTrainerRAHVED",
+    "nnUNetTrainerRMBTS",
+    "nnUNetTrainerSMUNet",
+)
 
 
 def __getattr__(name: str) -> type:

@@ -10,7 +10,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from nnunetv2_mstkd.distillation.settings import DistillationSettings
 from nnunetv2_mstkd.trainers.teacher.base import BuildBranch
 from nnunetv2_mstkd.trainers.teacher.without_gradient import TeacherWithoutGradient
-from nnunetv2_mstkd.trainers.unwrap import unwrap
+from nnunetv2_mstkd.unwrap import unwrap
 
 
 class EMATeacher(TeacherWithoutGradient):

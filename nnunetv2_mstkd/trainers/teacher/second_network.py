@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from nnunetv2_mstkd.architectures import NetworkFeatures
 from nnunetv2_mstkd.distillation.settings import DistillationSettings
 from nnunetv2_mstkd.trainers.teacher.base import BuildBranch, Teacher
-from nnunetv2_mstkd.trainers.unwrap import unwrap
+from nnunetv2_mstkd.unwrap import unwrap
 
 
 class SecondNetwork(Teacher):

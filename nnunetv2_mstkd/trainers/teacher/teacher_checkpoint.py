@@ -15,7 +15,7 @@ from nnunetv2_mstkd.distillation.step import active_weights
 from nnunetv2_mstkd.errors import CheckpointError, SettingsError
 from nnunetv2_mstkd.inference.model_folder import read_json
 from nnunetv2_mstkd.inference.safe_checkpoint import CONFIGURATION, INIT_ARGS, TRAINER_NAME, WEIGHTS, load_checkpoint
-from nnunetv2_mstkd.trainers.unwrap import unwrap
+from nnunetv2_mstkd.unwrap import unwrap
 
 FOLD = "{fold}"
 _MODEL_FILES = {"plans": "plans.json", "dataset_json": "dataset.json"}  # by their names in init_args

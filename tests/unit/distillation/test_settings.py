@@ -7,14 +7,15 @@ import pytest
 
 from nnunetv2_mstkd.distillation.settings import (
     PAPER_SCALE,
+    DedicatedSettings,
     DistillationSettings,
-    ModalityDropoutSettings,
     SubsetSettings,
     modalities_from_plans,
     passed_over_settings,
     plans_section,
     settings_from_plans,
 )
+from nnunetv2_mstkd.distillation.settings.plans_section import ALL_SETTINGS
 from nnunetv2_mstkd.errors import ModalityError, SettingsError
 from nnunetv2_mstkd.modalities import Modalities
 
@@ -149,8 +150,8 @@ def test_integers_serve_as_floats():
         DistillationSettings(teacher="shared", cpu_precision="auto"),
         DistillationSettings(teacher="ema", teacher_ema_decay=0.99),
         DistillationSettings(teacher="frozen", teacher_checkpoint="~/fold_{fold}/checkpoint_final.pth"),
-        ModalityDropoutSettings(fixed_subset="T1,T2"),
-        ModalityDropoutSettings(),
+        DedicatedSettings(fixed_subset="T1,T2"),
+        DedicatedSettings(),
         SubsetSettings(7),
     ],
 )
@@ -163,15 +164,15 @@ def test_what_is_stored_with_a_model_gives_the_settings_back(settings):
 
 def test_settings_of_another_trainer_are_passed_over_and_reported():
     plans = {"mstkd": {"seed": 2, "temperature": 3.0, "fixed_subset": "T1"}}
-    settings = settings_from_plans(ModalityDropoutSettings(), plans)
-    assert settings == ModalityDropoutSettings(seed=2, fixed_subset="T1")
+    settings = settings_from_plans(DedicatedSettings(), plans)
+    assert settings == DedicatedSettings(seed=2, fixed_subset="T1")
     assert passed_over_settings(settings, plans) == ["temperature"]
     assert passed_over_settings(settings, {}) == []
 
 
 def test_a_fixed_subset_must_be_text():
     with pytest.raises(SettingsError, match="fixed_subset"):
-        ModalityDropoutSettings(fixed_subset=["T1"])
+        DedicatedSettings(fixed_subset=["T1"])
 
 
 def test_channels_without_names_are_called_by_number():
@@ -186,12 +187,10 @@ def test_weights_of_the_paper_are_converted_from_a_sum_of_dice_to_a_mean():
     assert settings.weight_adversarial == pytest.approx(2e-4 / 2.4)
 
 
-def test_every_setting_is_documented():
-    documentation = "".join(c.__doc__ for c in (SubsetSettings, ModalityDropoutSettings, DistillationSettings))
-    assert not [f.name for f in fields(DistillationSettings) if f"    {f.name}: " not in documentation]
-    own = {f.name for f in fields(ModalityDropoutSettings)} - {f.name for f in fields(DistillationSettings)}
-    assert own == {"fixed_subset"}
-    assert not [f.name for f in fields(ModalityDropoutSettings) if f"    {f.name}: " not in documentation]
+@pytest.mark.parametrize("settings", ALL_SETTINGS)
+def test_every_setting_is_documented(settings):
+    documentation = "".join(str(c.__doc__) for c in settings.__mro__)
+    assert not [f.name for f in fields(settings) if f"    {f.name}: " not in documentation]
 
 
 def test_drop_probabilities_are_by_channel_with_a_half_where_none_is_named():
@@ -211,4 +210,4 @@ def test_drop_probabilities_name_channels_as_they_are():
 @pytest.mark.parametrize("drawing", [{"drop_probabilities": {"T1": 0.1}}, {"warm_up_fraction": 0.1}])
 def test_what_is_drawn_has_no_place_beside_a_fixed_subset(drawing):
     with pytest.raises(SettingsError, match="nothing is drawn"):
-        ModalityDropoutSettings(fixed_subset="T1", **drawing)
+        DedicatedSettings(fixed_subset="T1", **drawing)

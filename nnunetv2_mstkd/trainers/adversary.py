@@ -1,6 +1,6 @@
-"""The discriminator with all that trains it (L3)."""
+"""A discriminator with all that trains it (L3)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -8,22 +8,20 @@ import torch
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from torch import GradScaler, Tensor, nn
 
-from nnunetv2_mstkd.architectures import NetworkFeatures
-from nnunetv2_mstkd.distillation.step import StepTarget, discriminator_loss
 from nnunetv2_mstkd.trainers.optimizer import optimize
-from nnunetv2_mstkd.trainers.unwrap import unwrap
+from nnunetv2_mstkd.unwrap import unwrap
 
-WEIGHT_DECAY = 1e-5  # the paper's
+WEIGHT_DECAY = 1e-5  # that of MST-KD's paper and of RA-HVED's code
 
 
-class StyleAdversary:
-    """Trains a discriminator on the detached styles of teacher and student, with an optimiser of its own.
+class Adversary:
+    """Trains a discriminator with an optimiser of its own.
 
     Args:
         discriminator: on its device; the caller may wrap it for DDP later (`discriminator` is a plain attribute).
         learning_rate: initial; decays as nnU-Net's.
         num_epochs: of the training.
-        scaler: where the branches have one (on GPUs).
+        scaler: where the networks that it judges have one (on GPUs).
     """
 
     def __init__(
@@ -34,13 +32,16 @@ class StyleAdversary:
         self.scheduler = PolyLRScheduler(self.optimizer, learning_rate, num_epochs)
         self.scaler = scaler
 
-    def train_step(
-        self, teacher: NetworkFeatures, student: NetworkFeatures, target: StepTarget, autocast: AbstractContextManager
-    ) -> Tensor:
-        """Train one step; return the loss."""
+    def train_step(self, loss_of: Callable[[nn.Module], Tensor], autocast: AbstractContextManager) -> Tensor:
+        """Train one step; return the loss.
+
+        Args:
+            loss_of: the loss of the discriminator, which it runs once (DDP), on what is detached from other networks.
+            autocast: of the step.
+        """
         self.optimizer.zero_grad(set_to_none=True)
         with autocast:
-            loss = discriminator_loss(self.discriminator, teacher.style, student.style, target)
+            loss = loss_of(self.discriminator)
         optimize(loss, self.optimizer, [self.discriminator], self.scaler)
         return loss
 

@@ -1,4 +1,4 @@
-"""The bare network inside torch.compile's and DDP's wrappers (L3)."""
+"""The bare network inside torch.compile's and DDP's wrappers (L1)."""
 
 from torch import nn
 from torch._dynamo import OptimizedModule

@@ -1,0 +1,45 @@
+"""Settings of the trainers: frozen, validated, stored with each model in a section of its plans (L2)."""
+
+from nnunetv2_mstkd.distillation.settings.dedicated import DedicatedSettings
+from nnunetv2_mstkd.distillation.settings.distillation import (
+    EMA,
+    FROZEN,
+    NETWORK,
+    PAPER_SCALE,
+    SHARED,
+    DistillationSettings,
+)
+from nnunetv2_mstkd.distillation.settings.m2ftrans import M2FTransSettings
+from nnunetv2_mstkd.distillation.settings.mmformer import MMFormerSettings
+from nnunetv2_mstkd.distillation.settings.plans_section import (
+    CHANNEL_NAMES,
+    SECTION,
+    modalities_from_plans,
+    passed_over_settings,
+    plans_section,
+    settings_from_plans,
+)
+from nnunetv2_mstkd.distillation.settings.ra_hved import RAHVEDSettings
+from nnunetv2_mstkd.distillation.settings.rmbts import RMBTSSettings
+from nnunetv2_mstkd.distillation.settings.subset import SubsetSettings
+
+__all__ = [
+    "CHANNEL_NAMES",
+    "EMA",
+    "FROZEN",
+    "NETWORK",
+    "PAPER_SCALE",
+    "SECTION",
+    "SHARED",
+    "DedicatedSettings",
+    "DistillationSettings",
+    "M2FTransSettings",
+    "MMFormerSettings",
+    "RAHVEDSettings",
+    "RMBTSSettings",
+    "SubsetSettings",
+    "modalities_from_plans",
+    "passed_over_settings",
+    "plans_section",
+    "settings_from_plans",
+]

@@ -1,0 +1,18 @@
+"""Settings of mmFormer (L2)."""
+
+from dataclasses import dataclass
+
+from nnunetv2_mstkd.distillation.settings.subset import SubsetSettings
+
+
+@dataclass(frozen=True)
+class MMFormerSettings(SubsetSettings):
+    """Settings of nnUNetTrainerMMFormer. Weights are relative to the segmentation loss, which has weight 1.
+
+    Args:
+        weight_separate: of the segmentation loss of each modality by itself.
+        weight_regional: of the segmentation loss of each coarser scale of the decoder.
+    """
+
+    weight_separate: float = 1.0
+    weight_regional: float = 1.0
