@@ -45,15 +45,34 @@ def make_trainer(
         settings: for the plans' section mstkd.
         stages: of the BraTS plan's six, from the finest.
     """
-    dataset_json = _dataset_json(modalities)
-    plans = {**_plans(patch, batch_size, modalities, stages), "mstkd": settings or {}, "continue_training": False}
-    data = Path(_FOLDERS.name, plans["dataset_name"], plans["configurations"][CONFIGURATION]["data_identifier"])
+    plans = _plans(patch, batch_size, modalities, stages)
+    return make_trainer_of(name, plans, _dataset_json(modalities), CONFIGURATION, settings)
+
+
+def make_trainer_of(
+    name: str,
+    plans: dict[str, Any],
+    dataset_json: dict[str, Any],
+    configuration: str,
+    settings: dict[str, Any] | None = None,
+) -> Any:
+    """Build and initialise a trainer of any plans, likewise.
+
+    Args:
+        name: of the class.
+        plans: as nnU-Net wrote them.
+        dataset_json: of their dataset.
+        configuration: of the plans.
+        settings: for the plans' section mstkd.
+    """
+    plans = {**plans, "mstkd": settings or {}, "continue_training": False}
+    data = Path(_FOLDERS.name, plans["dataset_name"], plans["configurations"][configuration]["data_identifier"])
     data.mkdir(parents=True, exist_ok=True)
     (data / "case.b2nd").touch()  # by its ending nnU-Net knows the format
     torch.manual_seed(0)
-    trainer = recursive_find_trainer_class_by_name(name)(plans, CONFIGURATION, 0, dataset_json, torch.device("cpu"))
+    trainer = recursive_find_trainer_class_by_name(name)(plans, configuration, 0, dataset_json, torch.device("cpu"))
     trainer.initialize()
-    if name != STOCK:
+    if hasattr(trainer, "modalities"):  # one of ours
         complete = {"case": trainer.modalities.all}
         trainer.available = AvailableModalities(Availability(trainer.modalities, complete))
         trainer.record = {}
@@ -61,20 +80,24 @@ def make_trainer(
 
 
 def make_batch(trainer: Any, seed: int = 0) -> dict[str, Any]:
-    """Draw a batch of the plan's size: noise, and a sphere for each region."""
+    """Draw a batch of the plan's size: noise, and a sphere for each region, or label."""
     rng = torch.Generator().manual_seed(seed)
     patch, batch_size = trainer.configuration_manager.patch_size, trainer.configuration_manager.batch_size
     image = torch.randn(batch_size, trainer.num_input_channels, *patch, generator=rng)
     scales = trainer._get_deep_supervision_scales()
-    targets = [_spheres(batch_size, [round(n * s) for n, s in zip(patch, scale, strict=True)]) for scale in scales]
+    grids = [[round(n * s) for n, s in zip(patch, scale, strict=True)] for scale in scales]
+    labels = trainer.label_manager
+    count = len(labels.foreground_regions) if labels.has_regions else len(labels.foreground_labels)
+    targets = [_spheres(batch_size, grid, count, labels.has_regions) for grid in grids]
     return {"data": image, "target": targets, "keys": np.array(["case"] * batch_size)}
 
 
-def _spheres(batch_size: int, grid: Sequence[int]) -> torch.Tensor:
+def _spheres(batch_size: int, grid: Sequence[int], count: int, regions: bool) -> torch.Tensor:
     axes = torch.meshgrid(*(torch.linspace(-1, 1, n) for n in grid), indexing="ij")
     distance = torch.stack(axes).square().sum(0).sqrt()
-    spheres = torch.stack([distance < radius for radius in (0.6, 0.4, 0.2)])
-    return spheres.to(torch.int16).expand(batch_size, -1, *grid).contiguous()
+    spheres = torch.stack([distance < 0.6 * (1 - i / count) for i in range(count)]).to(torch.int16)
+    target = spheres if regions else spheres.sum(0, keepdim=True, dtype=torch.int16)
+    return target.expand(batch_size, -1, *grid).contiguous()
 
 
 def _dataset_json(modalities: int) -> dict[str, Any]:

@@ -288,7 +288,7 @@ def measure(planned: dict, geometry: Geometry, settings: DistillationSettings) -
             loss = segmentation_loss(geometry, len(student.logits))
             terms = {
                 **segmentation_terms(teacher, student, target, loss, settings),
-                **distillation_terms(teacher, student, discriminator, target, settings),
+                **distillation_terms(teacher, student, {"adversarial": discriminator}, target, settings),
             }
             total_loss(terms, settings, ramp=1.0)
         return saved.num_bytes, sum(map(_num_parameters, [*branches, discriminator]))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from nnunetv2_mstkd.distillation.settings import DistillationSettings
-from nnunetv2_mstkd.distillation.step import active_weights
+from nnunetv2_mstkd.distillation.terms import active_weights
 
 PLAIN, DROPOUT, MSTKD = "nnUNetTrainer", "nnUNetTrainerModalityDropout", "nnUNetTrainerMSTKD"
 DEDICATED_PREFIX = "dedicated_"
@@ -115,7 +115,35 @@ CHEAPER_ARMS: dict[str, Arm] = {
     "bfloat16": Arm(MSTKD, {"cpu_precision": "bfloat16"}),
 }
 
-EVERY_ARM: dict[str, Arm] = {**ARMS, **FURTHER_ARMS, **INCOMPLETE_ARMS, **CHEAPER_ARMS}
+# Of the comparison of the methods: one model each for all subsets, with the trainer's own defaults.
+METHODS = {
+    "acn": "nnUNetTrainerACN",
+    "smu_net": "nnUNetTrainerSMUNet",
+    "ra_hved": "nnUNetTrainerRAHVED",
+    "rmbts": "nnUNetTrainerRMBTS",
+    "mmformer": "nnUNetTrainerMMFormer",
+    "m2ftrans": "nnUNetTrainerM2FTrans",
+}
+COMPARED_ARMS: dict[str, Arm] = {
+    **{name: ARMS[name] for name in ("nnunet", "dropout", "mstkd")},
+    **{name: Arm(trainer) for name, trainer in METHODS.items()},
+}
+
+# As their authors train these two, a model for each subset: run only when named with --arms.
+OWN_MODEL_ARMS: dict[str, Arm] = {
+    f"{name}_for_{subset}": Arm(METHODS[name], {"fixed_subset": subset}, only_subset=subset)
+    for name in ("acn", "smu_net")
+    for subset in ("T1ce+FLAIR", "T1+T2", "FLAIR", "T1")
+}
+
+EVERY_ARM: dict[str, Arm] = {
+    **ARMS,
+    **FURTHER_ARMS,
+    **INCOMPLETE_ARMS,
+    **CHEAPER_ARMS,
+    **COMPARED_ARMS,
+    **OWN_MODEL_ARMS,
+}
 
 
 def find_arm(name: str) -> Arm:

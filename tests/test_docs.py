@@ -9,7 +9,12 @@ import pytest
 import SimpleITK
 
 from nnunetv2_mstkd import planning, trainers
-from nnunetv2_mstkd.distillation.settings import DedicatedSettings, DistillationSettings, settings_from_plans
+from nnunetv2_mstkd.distillation.settings import (
+    DedicatedSettings,
+    DistillationSettings,
+    SubsetSettings,
+    settings_from_plans,
+)
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -163,8 +168,9 @@ def table_rows(page: Path) -> list[list[str]]:
 
 
 def test_readme_lists_the_trainers():
-    listed = [row[0].strip("`") for row in table_rows(ROOT / "README.md") if row[0].startswith("`nnUNetTrainer")]
-    assert listed == list(trainers.TRAINERS)
+    cells = [row[0] for row in table_rows(ROOT / "README.md") if row[0].startswith("`nnUNetTrainer")]
+    listed = re.findall("`(nnUNetTrainer[^`]*)`", " ".join(cells))
+    assert sorted(listed) == sorted(trainers.TRAINERS)
 
 
 def test_readme_gives_the_default_weights():
@@ -190,10 +196,28 @@ def test_the_reference_gives_what_differs_in_single_trainers():
             assert own[key] == pytest.approx(eval(text)), key  # "0.2 / 2.4" is how the page derives it
 
 
-def test_the_reference_gives_every_setting_and_its_default():
+def settings_by_section() -> dict[str, dict[str, str]]:
+    """Return heading -> setting -> default, as the page writes it."""
+    sections = re.split(r"^## (.*)$", (ROOT / "docs/reference/settings.md").read_text(), flags=re.MULTILINE)[1:]
     listed = {}
-    for row in table_rows(ROOT / "docs/reference/settings.md"):
-        if len(row) == 4 and row[0].startswith("`"):
-            listed[row[0].strip("`")] = row[1].strip("`")
-    defaults = vars(DistillationSettings()) | vars(DedicatedSettings())
-    assert listed == {name: repr(value) for name, value in defaults.items()}
+    for heading, text in zip(sections[::2], sections[1::2], strict=True):
+        rows = re.findall(r"^\| `(\w+)` \| `?([^|`]+)`? \| [^|]+ \| [^|]+ \|$", text, re.MULTILINE)
+        listed[heading.replace("`", "")] = {name: default.strip() for name, default in rows}
+    return listed
+
+
+def settings_classes() -> dict[str, type]:
+    """Return heading -> the class whose own settings the section gives."""
+    classes = {"All trainers": SubsetSettings, "The MST-KD trainers": DistillationSettings}
+    for name in trainers.TRAINERS:
+        settings = type(getattr(trainers, name).default_settings)
+        if settings not in classes.values():
+            classes[name] = settings
+    return classes
+
+
+@pytest.mark.parametrize("heading", settings_classes())
+def test_the_reference_gives_every_setting_and_its_default(heading):
+    settings = settings_classes()[heading]
+    own = {name: repr(getattr(settings, name)) for name in settings.__annotations__}
+    assert settings_by_section()[heading] == own

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nnunetv2_mstkd.architectures.grid_resize import resize
 from nnunetv2_mstkd.architectures.transformer_block import TransformerBlock
 from nnunetv2_mstkd.architectures.transformer_size import TransformerSize
 
 NUM_TAPS = 4
 MAX_TOKENS = 512  # attention maps grow with its square; nnU-Net's BraTS plan has 140
-INTERPOLATION = {2: "bilinear", 3: "trilinear"}
 
 
 def patch_embedding_size(grid: Sequence[int], max_tokens: int = MAX_TOKENS) -> tuple[int, ...]:
@@ -100,7 +100,7 @@ class MultiScaleTransformer(nn.Module):
             if weights is not None:
                 attention.append(weights)
         tapped = tuple(
-            _resize(projection(norm(state).transpose(1, 2).unflatten(2, token_grid)), features[stage].shape[2:])
+            resize(projection(norm(state).transpose(1, 2).unflatten(2, token_grid)), features[stage].shape[2:])
             for stage, state, norm, projection in zip(
                 self.stages, reversed(states), self.tap_norms, self.tap_projections, strict=False
             )
@@ -112,7 +112,7 @@ class MultiScaleTransformer(nn.Module):
         if any(after for _, after in padding):
             deepest = functional.pad(deepest, [n for pair in reversed(padding) for n in pair])
         embedded = self.embedding(deepest)
-        return embedded + _resize(self.positions, embedded.shape[2:])
+        return embedded + resize(self.positions, embedded.shape[2:])
 
     def num_activations(self, grids: Sequence[Sequence[int]]) -> int:
         """Return how many numbers the layers put out for these stage grids, one sample; taps at their stages."""
@@ -120,12 +120,6 @@ class MultiScaleTransformer(nn.Module):
         per_block = sum(layer.out_features for layer in self.blocks[0].modules() if isinstance(layer, nn.Linear))
         taps = sum(self.stage_features[stage] * math.prod(grids[stage]) for stage in self.stages)
         return tokens * (self.width + per_block * len(self.blocks)) + taps
-
-
-def _resize(feature: Tensor, grid: Sequence[int]) -> Tensor:
-    if tuple(feature.shape[2:]) == tuple(grid):
-        return feature
-    return functional.interpolate(feature, size=tuple(grid), mode=INTERPOLATION[len(grid)], align_corners=False)
 
 
 def _initialize(module: nn.Module) -> None:

@@ -1,6 +1,6 @@
 """One teacher/student step as functions of tensors (L2)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,6 +12,14 @@ from torch.func import functional_call
 from nnunetv2_mstkd.architectures import NetworkFeatures
 from nnunetv2_mstkd.distillation.feature_scale import in_teacher_units
 from nnunetv2_mstkd.distillation.settings import DistillationSettings
+from nnunetv2_mstkd.distillation.terms import (
+    ADVERSARIAL,
+    COMPARED_FEATURES,
+    ENTROPY,
+    KNOWLEDGE,
+    MUTUAL_INFORMATION,
+    active_weights,
+)
 from nnunetv2_mstkd.losses import (
     adversarial_discriminator,
     adversarial_student,
@@ -19,31 +27,16 @@ from nnunetv2_mstkd.losses import (
     extreme_value_distillation,
     global_style_matching,
     multiscale_feature_distillation,
+    mutual_information_transfer,
     probability_consistency,
     region_logit_distillation,
     standardized_logit_distillation,
 )
 from nnunetv2_mstkd.losses._precision import in_full_precision
+from nnunetv2_mstkd.losses.entropy_map import entropy_map
 
 TEACHER_SEGMENTATION = "teacher_segmentation"
 STUDENT_SEGMENTATION = "segmentation"
-DISCRIMINATOR = "discriminator"
-# the distillation terms, each with the setting `weight_<term>`
-DISTILLATION_TERMS = (
-    "consistency",
-    "logits",
-    "content",
-    "multiscale",
-    "extreme_value",
-    "style_matching",
-    "adversarial",
-)
-# what of NetworkFeatures a term compares by its size
-COMPARED_FEATURES = {
-    "content": ("content",),
-    "multiscale": ("multiscale",),
-    "style_matching": ("encoded", "style", "content"),
-}
 
 
 @dataclass(frozen=True)
@@ -70,21 +63,6 @@ def needs_attention(settings: DistillationSettings) -> bool:
     return settings.use_multiscale_transformer and settings.weight_extreme_value > 0
 
 
-def active_weights(settings: DistillationSettings) -> dict[str, float]:
-    """Return the weight of each distillation term that the settings leave on."""
-    part = {
-        "consistency": settings.use_logit_distillation,
-        "logits": settings.use_logit_distillation,
-        "content": settings.use_style_matching,
-        "multiscale": settings.use_multiscale_transformer,
-        "extreme_value": settings.use_multiscale_transformer,
-        "style_matching": settings.use_style_matching,
-        "adversarial": settings.use_style_matching,
-    }
-    weights = {term: getattr(settings, f"weight_{term}") for term in DISTILLATION_TERMS if part[term]}
-    return {term: weight for term, weight in weights.items() if weight > 0}
-
-
 def segmentation_terms(
     teacher: NetworkFeatures,
     student: NetworkFeatures,
@@ -109,9 +87,10 @@ def _segmentation_term(logits: Any, target: Any, segmentation_loss: Callable[[An
 def distillation_terms(
     teacher: NetworkFeatures,
     student: NetworkFeatures,
-    discriminator: nn.Module | None,
+    discriminators: Mapping[str, nn.Module],
     target: StepTarget,
     settings: DistillationSettings,
+    regressor: Any = None,
 ) -> dict[str, Tensor]:
     """Return each active distillation term, not yet weighted; its mean is over all samples of the batch.
 
@@ -121,9 +100,10 @@ def distillation_terms(
     Args:
         teacher: of all that there is of the image.
         student: of the image with modalities missing.
-        discriminator: not wrapped for DDP (no gradient goes to its weights here); None if no term needs it.
+        discriminators: of each active adversarial term, not wrapped for DDP: no gradient goes to their weights here.
         target: of the step.
         settings: which terms, in which form.
+        regressor: an InformationRegressor, under DDP in its wrapper; None if no term needs it.
     """
     weights = sample_weights(target.teacher_is_complete, settings)
     options: dict[str, Any] = {"sample_weights": weights, "detach_teacher": not settings.co_training}
@@ -140,8 +120,13 @@ def distillation_terms(
             teacher.attention, student.attention, settings.extreme_value_normalization, **options
         ),
         "style_matching": lambda: global_style_matching(*map(style_triple, features), **options),
-        "adversarial": lambda: adversarial_student(frozen_scores(discriminator, student.style), sample_weights=weights),
+        "gram_style": lambda: global_style_matching(*([f.style] for f in features), **options),
+        MUTUAL_INFORMATION: lambda: mutual_information_transfer(
+            teacher.encoded, *regressor(student.encoded), **options
+        ),
     }
+    for term in (ADVERSARIAL, ENTROPY, KNOWLEDGE):
+        compute[term] = partial(_adversarial_term, term, student, discriminators, target, weights)
     return {term: compute[term]() for term in terms}
 
 
@@ -156,6 +141,17 @@ def _consistency_term(
 ) -> Tensor:
     logits = full_resolution(teacher.logits), full_resolution(student.logits)
     return probability_consistency(*logits, target.regions, valid=target.valid, **options)
+
+
+def _adversarial_term(
+    term: str,
+    student: NetworkFeatures,
+    discriminators: Mapping[str, nn.Module],
+    target: StepTarget,
+    weights: Tensor,
+) -> Tensor:
+    scores = frozen_scores(discriminators[term], judged(term, student, target.regions, target.valid))
+    return adversarial_student(scores, sample_weights=weights)
 
 
 def _logit_term(
@@ -183,14 +179,14 @@ def total_loss(terms: dict[str, Tensor], settings: DistillationSettings, ramp: f
 
 
 def discriminator_loss(
-    discriminator: nn.Module, teacher_style: Tensor, student_style: Tensor, target: StepTarget
+    discriminator: nn.Module, teacher_judged: Tensor, student_judged: Tensor, target: StepTarget
 ) -> Tensor:
-    """Return the discriminator's loss on detached styles: the teacher's are full, the student's lack something.
+    """Return a discriminator's loss on what it judges, detached: the teacher's is full, the student's lacks something.
 
     Teachers that lack modalities do not count as full, nor complete students as lacking. One forward pass serves both,
     for DDP.
     """
-    scores = discriminator(torch.cat((teacher_style.detach(), student_style.detach())))
+    scores = discriminator(torch.cat((teacher_judged.detach(), student_judged.detach())))
     teacher_scores, student_scores = scores.chunk(2)
     return adversarial_discriminator(
         teacher_scores,
@@ -200,10 +196,28 @@ def discriminator_loss(
     )
 
 
-def frozen_scores(discriminator: Any, style: Tensor) -> Tensor:
-    """Return the discriminator's scores with gradient to the style, none to the discriminator's weights."""
+def judged(term: str, features: NetworkFeatures, regions: bool, valid: Tensor | None) -> Tensor:
+    """Return what the discriminator of an adversarial term looks at, of one network.
+
+    Args:
+        term: adversarial.
+        features: of the network.
+        regions: whether the channels of the logits are regions.
+        valid: (B, 1, *patch) bool, False where the ignore label is; None if there is no such label.
+
+    Returns:
+        the style (B, C_D, *grid), the entropy map (B, C, *patch) or the deepest feature (B, C_D, *grid).
+    """
+    if term == ENTROPY:
+        return entropy_map(full_resolution(features.logits), regions, valid=valid)
+    found: Tensor = features.style if term == ADVERSARIAL else features.encoded
+    return found
+
+
+def frozen_scores(discriminator: Any, student_judged: Tensor) -> Tensor:
+    """Return a discriminator's scores with gradient to what it judges, none to the discriminator's weights."""
     weights = {name: weight.detach() for name, weight in discriminator.named_parameters()}
-    return functional_call(discriminator, weights, (style,))
+    return functional_call(discriminator, weights, (student_judged,))
 
 
 def style_triple(features: NetworkFeatures) -> tuple[Tensor, Tensor, Tensor]:

@@ -168,7 +168,8 @@ class FolderPrediction:
         failures: list[Problem] = []
         options = self._options
         if checks:
-            threading.Thread(target=self._predictor.warm_up).start()
+            first = checks[0].case.subset(self._predictor.model.modalities)
+            threading.Thread(target=self._predictor.warm_up, args=(first,)).start()
         stages = (self._prepare, self._compute, self._finish)
         outcomes = overlapped(checks, *stages, preparing=options.preparing, finishing=options.finishing)
         with contextlib.closing(outcomes):  # what is computed is written before an error is shown

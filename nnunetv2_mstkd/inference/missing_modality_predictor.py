@@ -27,6 +27,7 @@ from nnunetv2_mstkd.inference.image_reader import Image, ImageReader, geometry_o
 from nnunetv2_mstkd.inference.model import load_model
 from nnunetv2_mstkd.inference.prediction import Prediction
 from nnunetv2_mstkd.inference.previous_stage import PreviousStage, previous_labels
+from nnunetv2_mstkd.modalities import ModalitySubset
 
 ImageLike: TypeAlias = Path | str | SimpleITK.Image | NDArray
 
@@ -243,10 +244,15 @@ class MissingModalityPredictor:
             )
         return PreparedCase(CaseCheck(case, check.problems, check.warnings), torch.from_numpy(data), properties)
 
-    def warm_up(self) -> None:
-        """Make the engine, which takes a moment, while the first case is prepared; thread-safe."""
+    def warm_up(self, subset: ModalitySubset | None = None) -> None:
+        """Make the engine, which takes a moment, while the first case is prepared; thread-safe.
+
+        Args:
+            subset: that the first case has: of a network with an encoder for each modality, others do not run; None:
+                all.
+        """
         with self._network_lock:
-            self._predictor.warm_up()
+            self._predictor.warm_up(subset)
 
     def predict_logits(self, prepared: PreparedCase) -> Tensor:
         """Run the network, or the mean of the folds' networks: logits (C, *S) of the preprocessed case.
@@ -254,6 +260,7 @@ class MissingModalityPredictor:
         Thread-safe: one case after another, as the weights of all folds take turns in one network.
         """
         with self._network_lock:
+            self._predictor.see(prepared.check.case.subset(self.model.modalities))
             return self._predictor.predict_logits_from_preprocessed_data(prepared.image)
 
     def finish(self, prepared: PreparedCase, logits: Tensor, *, return_probabilities: bool = False) -> Prediction:

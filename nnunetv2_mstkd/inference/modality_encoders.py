@@ -12,8 +12,20 @@ def has_modality_encoders(network: nn.Module) -> bool:
     return isinstance(unwrap(network), MultiEncoderNetwork)
 
 
-def see_only(network: nn.Module, subset: ModalitySubset) -> None:
-    """Let no other encoders run from now on than those of the subset; nothing is done to networks with one encoder."""
+def seen_channels(network: nn.Module) -> tuple[int, ...] | None:
+    """Return the channels whose encoders run; None of a network with one encoder."""
     bare = unwrap(network)
-    if isinstance(bare, MultiEncoderNetwork):
-        bare.present = subset.channels
+    return bare.present if isinstance(bare, MultiEncoderNetwork) else None
+
+
+def see_only(network: nn.Module, subset: ModalitySubset) -> bool:
+    """Let no other encoders run from now on than those of the subset; nothing is done to networks with one encoder.
+
+    Returns:
+        Whether the network is another function than before.
+    """
+    bare = unwrap(network)
+    if not isinstance(bare, MultiEncoderNetwork) or bare.present == subset.channels:
+        return False
+    bare.present = subset.channels
+    return True

@@ -6,9 +6,10 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from nnunetv2_mstkd.architectures import MSTKDNetwork, NetworkFeatures, StyleDiscriminator
+from nnunetv2_mstkd.architectures import MSTKDNetwork, NetworkFeatures
 from nnunetv2_mstkd.distillation.settings import DistillationSettings
 from nnunetv2_mstkd.distillation.step import StepTarget, distillation_terms, needs_attention
+from nnunetv2_mstkd.distillation.term_modules import build_discriminators, build_regressor
 from nnunetv2_mstkd.planning.saved_tensors import SavedTensors
 
 FLOAT_BYTES = 4
@@ -17,7 +18,7 @@ STATE_BYTES = {"SGD": 4 * 3 + 2, "Adam": 4 * 4 + 2}
 
 
 class StepMemory:
-    """Counts what both branches, the distillation between them and the discriminator hold; nothing is computed.
+    """Counts what both branches, the distillation between them and its modules hold; nothing is computed.
 
     Args:
         plan_network: the plan's own, on torch's meta device; its parts are taken.
@@ -43,7 +44,8 @@ class StepMemory:
                 use_style_fusion=self.settings.use_style_matching,
             )
             encoder = self.branch.encoder
-            self.discriminator = StyleDiscriminator(encoder.conv_op, encoder.output_channels[-1])
+            self.discriminators = build_discriminators(self.settings, encoder, _num_outputs(self.branch))
+            self.regressor = build_regressor(self.settings, encoder)
 
     def num_activations(self, num_channels: int) -> int:
         """Return how many numbers are kept of one sample for the backward pass.
@@ -64,9 +66,10 @@ class StepMemory:
         Args:
             optimizer: of the branches, "SGD" or "Adam".
         """
-        branches = STATE_BYTES[optimizer] * 2 * _num_parameters(self.branch)
-        discriminator = STATE_BYTES["Adam"] * _num_parameters(self.discriminator)
-        return branches + discriminator - STATE_BYTES["SGD"] * self._plan_parameters
+        regressor = 0 if self.regressor is None else _num_parameters(self.regressor)
+        trained = STATE_BYTES[optimizer] * (2 * _num_parameters(self.branch) + regressor)
+        discriminators = STATE_BYTES["Adam"] * sum(map(_num_parameters, self.discriminators.values()))
+        return trained + discriminators - STATE_BYTES["SGD"] * self._plan_parameters
 
     def _num_kept_by_distillation(self, num_channels: int) -> int:
         with torch.device("meta"):
@@ -77,10 +80,15 @@ class StepMemory:
             target = StepTarget(torch.empty(0), regions=False, valid=None, is_complete=~one, teacher_is_complete=one)
             # the teacher's units add a few features at the bottleneck, and need autocast, which meta tensors have not
             settings = replace(self.settings, relative_features=False)
-            with SavedTensors(self.discriminator) as saved:
+            beside = [*self.discriminators.values(), *([] if self.regressor is None else [self.regressor])]
+            with SavedTensors(*beside) as saved:
                 # the same features for both: the terms cut the teacher's gradient themselves
-                distillation_terms(features, features, self.discriminator, target, settings)
+                distillation_terms(features, features, self.discriminators, target, settings, self.regressor)
         return saved.num_bytes // FLOAT_BYTES
+
+
+def _num_outputs(branch: MSTKDNetwork) -> int:
+    return int(branch.decoder.seg_layers[-1].out_channels)
 
 
 def _num_parameters(network: nn.Module) -> int:

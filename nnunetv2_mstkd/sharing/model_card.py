@@ -84,7 +84,8 @@ def _input(facts: ModelFacts) -> str:
     elif facts.handles_missing:
         text = (
             "Any non-empty subset of these works. The model has to be told what is absent: `mstkd predict` finds out "
-            "by itself; with nnU-Net's own command, files full of zeros stand for absent modalities."
+            "by itself; with nnU-Net's own command, files full of zeros stand for absent modalities, and the variable "
+            "MSTKD_MODALITIES names the others."
         )
     else:
         text = (

@@ -17,6 +17,12 @@ TRAINERS: dict[str, str] = {
     "nnUNetTrainerMSTKD_noSLKD": "nnunetv2_mstkd.trainers.mstkd_variants",
     "nnUNetTrainerMSTKDPaper": "nnunetv2_mstkd.trainers.mstkd_variants",
     "nnUNetTrainerModalityDropout": "nnunetv2_mstkd.trainers.modality_dropout",
+    "nnUNetTrainerACN": "nnunetv2_mstkd.trainers.acn",
+    "nnUNetTrainerSMUNet": "nnunetv2_mstkd.trainers.smunet",
+    "nnUNetTrainerRAHVED": "nnunetv2_mstkd.trainers.ra_hved",
+    "nnUNetTrainerRMBTS": "nnunetv2_mstkd.trainers.rmbts",
+    "nnUNetTrainerMMFormer": "nnunetv2_mstkd.trainers.mmformer",
+    "nnUNetTrainerM2FTrans": "nnunetv2_mstkd.trainers.m2ftrans",
 }
 
 _SCHEDULE = re.compile(r"(?P<trainer>.+)_(?:(?P<one>1)epoch|(?P<num_epochs>[1-9][0-9]*)epochs)")

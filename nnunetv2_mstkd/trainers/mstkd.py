@@ -2,22 +2,22 @@
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import GradScaler, Tensor, nn
 
-from nnunetv2_mstkd.architectures import MSTKDNetwork, NetworkFeatures, StyleDiscriminator
+from nnunetv2_mstkd.architectures import MSTKDNetwork, NetworkFeatures
 from nnunetv2_mstkd.distillation.diagnostics import attention_entropy, gradient_norms
 from nnunetv2_mstkd.distillation.settings import DistillationSettings, settings_from_plans
 from nnunetv2_mstkd.distillation.step import (
-    DISCRIMINATOR,
     STUDENT_SEGMENTATION,
     StepTarget,
-    active_weights,
     discriminator_loss,
     distillation_terms,
+    judged,
     needs_attention,
     sample_weights,
     segmentation_terms,
@@ -25,6 +25,8 @@ from nnunetv2_mstkd.distillation.step import (
     valid_voxels,
 )
 from nnunetv2_mstkd.distillation.subset_draw import Codes, mask_modalities
+from nnunetv2_mstkd.distillation.term_modules import build_discriminators, build_regressor
+from nnunetv2_mstkd.distillation.terms import ADVERSARIAL, DISCRIMINATORS, active_weights
 from nnunetv2_mstkd.errors import SettingsError
 from nnunetv2_mstkd.losses import sigmoid_ramp_up
 from nnunetv2_mstkd.trainers.adversary import Adversary
@@ -38,13 +40,14 @@ from nnunetv2_mstkd.unwrap import unwrap
 class nnUNetTrainerMSTKD(DedicatedTrainer):
     """Train a teacher that sees every modality and a student that sees a random subset of them; keep the student.
 
-    `self.network` is the student: it is validated, saved and used for prediction. Teacher and discriminator exist in
-    training only. The setting `teacher` has cheaper kinds of teacher, one file each in trainers/teacher/.
+    `self.network` is the student: it is validated, saved and used for prediction. Teacher, discriminators and regressor
+    exist in training only. The setting `teacher` has cheaper kinds of teacher, one file each in trainers/teacher/.
     """
 
     default_settings: ClassVar[DistillationSettings] = DistillationSettings()
     settings: DistillationSettings
-    adversary: Adversary | None
+    adversaries: dict[str, Adversary]  # by term
+    regressor: Any  # under DDP in its wrapper; None where no term needs it
 
     # building -------------------------------------------------------------------------------------------------------
 
@@ -89,25 +92,30 @@ class nnUNetTrainerMSTKD(DedicatedTrainer):
         return torch.compile(branch) if self._do_i_compile() else branch
 
     def initialize(self) -> None:
-        """Build student, teacher and discriminator, compiled and distributed alike."""
+        """Build student, teacher and what the terms need beside them, compiled and distributed alike."""
         super().initialize()
         self._teacher.distribute(self.distribute)
-        if self.adversary is not None:
-            self.adversary.discriminator = self.distribute(self.adversary.discriminator)
+        for adversary in self.adversaries.values():
+            adversary.discriminator = self.distribute(adversary.discriminator)
+        if self.regressor is not None:
+            self.regressor = self.distribute(self.regressor)
         self.pretrained_start = PretrainedStart(unwrap(self.network), self._teacher.follows_pretrained_weights())
         self.record = {}
 
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, Any]:
-        """Build what is trained beside the student, and the optimisers: one of both branches, the discriminator's."""
+        """Build what is trained beside the student, and the optimisers: one of both branches, the discriminators'."""
         student: Any = unwrap(self.network)
         self._teacher = make_teacher(self.settings, student, self._build_branch, self.my_init_kwargs)
-        self.adversary = None
-        if "adversarial" in active_weights(self.settings):
-            encoder = student.encoder
-            discriminator = StyleDiscriminator(encoder.conv_op, encoder.output_channels[-1]).to(self.device)
-            scaler = GradScaler(self.device.type) if self.grad_scaler is not None else None
-            self.adversary = Adversary(discriminator, self.settings.discriminator_lr, self.num_epochs, scaler)
+        num_outputs = self.label_manager.num_segmentation_heads
+        discriminators = build_discriminators(self.settings, student.encoder, num_outputs)
+        self.adversaries = {term: self._adversary(module) for term, module in discriminators.items()}
+        regressor = build_regressor(self.settings, student.encoder)
+        self.regressor = None if regressor is None else regressor.to(self.device)
         return super().configure_optimizers()
+
+    def _adversary(self, discriminator: nn.Module) -> Adversary:
+        scaler = GradScaler(self.device.type) if self.grad_scaler is not None else None
+        return Adversary(discriminator.to(self.device), self.settings.discriminator_lr, self.num_epochs, scaler)
 
     @property
     def teacher(self) -> Any:
@@ -116,8 +124,8 @@ class nnUNetTrainerMSTKD(DedicatedTrainer):
 
     @property
     def discriminator(self) -> nn.Module | None:
-        """The discriminator, under DDP in its wrapper; None where no term needs it."""
-        return None if self.adversary is None else self.adversary.discriminator
+        """The style's discriminator, under DDP in its wrapper; None where no term needs it."""
+        return self.adversaries[ADVERSARIAL].discriminator if ADVERSARIAL in self.adversaries else None
 
     def set_deep_supervision_enabled(self, enabled: bool) -> None:
         """Switch deep supervision in both branches."""
@@ -143,7 +151,7 @@ class nnUNetTrainerMSTKD(DedicatedTrainer):
     # one training step ----------------------------------------------------------------------------------------------
 
     def train_step(self, batch: dict) -> dict:
-        """Train both branches with one backward pass, then the discriminator on their detached styles."""
+        """Train both branches with one backward pass, then the discriminators on what they judge, detached."""
         image, available = self.available_image(batch)
         modality_mask = self.training_mask(available)
         target = self._step_target(batch["target"], modality_mask, available)
@@ -155,22 +163,31 @@ class nnUNetTrainerMSTKD(DedicatedTrainer):
         self.optimizer.zero_grad(set_to_none=True)
         with self.step_rng(), self.autocast():
             teacher, student = self._teacher.forward(self.network, image, masked, needs_attention(self.settings))
-            terms = self._terms(teacher, student, target)
+            terms = self._terms(teacher, student, target, self.regressor)
             loss = total_loss(terms, self.settings, ramp)
         optimize(loss, self.optimizer, self.trained_networks(), self.grad_scaler)
         self._teacher.after_step(unwrap(self.network), self.steps_done)
-        if self.adversary is not None:
-            terms[DISCRIMINATOR] = self.adversary.train_step(
-                lambda discriminator: discriminator_loss(discriminator, teacher.style, student.style, target),
-                self.autocast(),
-            )
+        terms.update(self._train_adversaries(teacher, student, target))
         return self.end_step({**terms, "total": loss}, batch)
 
-    def _terms(self, teacher: NetworkFeatures, student: NetworkFeatures, target: StepTarget) -> dict[str, Tensor]:
-        bare_discriminator = None if self.discriminator is None else unwrap(self.discriminator)
+    def _train_adversaries(
+        self, teacher: NetworkFeatures, student: NetworkFeatures, target: StepTarget
+    ) -> dict[str, Tensor]:
+        """Train each discriminator one step; return their losses by their names on record."""
+        losses = {}
+        for term, adversary in self.adversaries.items():
+            maps = [judged(term, features, target.regions, target.valid).detach() for features in (teacher, student)]
+            loss_of = partial(discriminator_loss, teacher_judged=maps[0], student_judged=maps[1], target=target)
+            losses[DISCRIMINATORS[term]] = adversary.train_step(loss_of, self.autocast())
+        return losses
+
+    def _terms(
+        self, teacher: NetworkFeatures, student: NetworkFeatures, target: StepTarget, regressor: Any
+    ) -> dict[str, Tensor]:
+        bare: dict[str, nn.Module] = {term: unwrap(each.discriminator) for term, each in self.adversaries.items()}
         return {
             **segmentation_terms(teacher, student, target, self.loss, self.settings),
-            **distillation_terms(teacher, student, bare_discriminator, target, self.settings),
+            **distillation_terms(teacher, student, bare, target, self.settings, regressor),
         }
 
     def _step_target(self, target: Tensor | list[Tensor], modality_mask: Tensor, available: Codes) -> StepTarget:
@@ -197,7 +214,8 @@ class nnUNetTrainerMSTKD(DedicatedTrainer):
             with torch.no_grad():
                 teacher = unwrap(self.teacher)(image, True, has_maps)
             student = unwrap(self.network)(masked, True, has_maps)
-            terms = self._terms(teacher, student, target)
+            bare_regressor = None if self.regressor is None else unwrap(self.regressor)
+            terms = self._terms(teacher, student, target, bare_regressor)
         weights = {term: ramp * weight for term, weight in active_weights(self.settings).items()}
         weighted = {term: terms[term] * weight for term, weight in {STUDENT_SEGMENTATION: 1.0, **weights}.items()}
         norms = gradient_norms(weighted, student.encoded, scale)
@@ -217,9 +235,10 @@ class nnUNetTrainerMSTKD(DedicatedTrainer):
         return {**super().branches(), **own}
 
     def trained_networks(self) -> list[nn.Module]:
-        """Return the student and, where it is trained, the teacher; bare."""
-        beside = self._teacher.trained_network()
-        return [*super().trained_networks(), *([] if beside is None else [beside])]
+        """Return the student and, where there are such, the teacher that is trained and the regressor; bare."""
+        regressor = None if self.regressor is None else unwrap(self.regressor)
+        beside = (self._teacher.trained_network(), regressor)
+        return [*super().trained_networks(), *(network for network in beside if network is not None)]
 
     def on_train_start(self) -> None:
         """Start training."""
@@ -231,11 +250,11 @@ class nnUNetTrainerMSTKD(DedicatedTrainer):
         super().on_train_start()
 
     def on_train_epoch_start(self) -> None:
-        """Start an epoch's training, of all three networks."""
+        """Start an epoch's training, of all networks."""
         super().on_train_epoch_start()
         self._teacher.set_training(True)
-        if self.adversary is not None:
-            self.adversary.scheduler.step(self.current_epoch)
+        for adversary in self.adversaries.values():
+            adversary.scheduler.step(self.current_epoch)
         self.record.update({f"weight_{term}": weight for term, weight in active_weights(self.settings).items()})
 
     def on_validation_epoch_start(self) -> None:
@@ -246,19 +265,24 @@ class nnUNetTrainerMSTKD(DedicatedTrainer):
     # checkpoints ----------------------------------------------------------------------------------------------------
 
     def training_state(self) -> dict[str, Any]:
-        """Return what training needs beyond the student's weights: teacher and discriminator too."""
+        """Return what training needs beyond the student's weights: teacher, discriminators and regressor too."""
         return {
             **super().training_state(),
             **self._teacher.state_dict(),
-            "adversary_state": self.adversary.state_dict() if self.adversary is not None else None,
+            "adversaries": {term: adversary.state_dict() for term, adversary in self.adversaries.items()},
+            **({} if self.regressor is None else {"regressor_weights": unwrap(self.regressor).state_dict()}),
         }
 
     def load_training_state(self, state: Mapping[str, Any]) -> None:
         """Take back what `training_state` returned."""
         super().load_training_state(state)
         self._teacher.load_state_dict(state)
-        if self.adversary is not None:
-            self.adversary.load_state_dict(state["adversary_state"])
+        if self.regressor is not None:
+            unwrap(self.regressor).load_state_dict(state["regressor_weights"])
+        # checkpoints from before there were several have the style's alone
+        states = state["adversaries"] if "adversaries" in state else {ADVERSARIAL: state["adversary_state"]}
+        for term, adversary in self.adversaries.items():
+            adversary.load_state_dict(states[term])
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
         """Load the student's weights; pretrained ones are no longer expected then."""

@@ -23,6 +23,11 @@ def preprocessed_folder(config: Configuration, repeat: int) -> Path:
     return config.preprocessed if repeat == 0 else results_folder(config, repeat) / "preprocessed"
 
 
+def cohort(config: Configuration) -> list[str]:
+    """Write the simulated dataset, or do nothing if it is there."""
+    return _with_environment(config, 0, ["mstkd", "cohort", str(config.raw / config.dataset), *config.cohort_options])
+
+
 def plan(config: Configuration) -> list[str]:
     """Plan and preprocess the dataset, or do nothing if this was done."""
     number = str(int(config.dataset[len("Dataset") :][:3]))
@@ -88,6 +93,14 @@ def num_parts(config: Configuration) -> int:
 def report(config: Configuration) -> list[str]:
     """Make the report of all records."""
     return _with_environment(config, 0, ["mstkd", "report", str(config.output), *config.report_options])
+
+
+def costs(config: Configuration) -> list[str]:
+    """Measure what the trainers cost on the first plans; `--json FILE` is still to be added."""
+    folder = config.preprocessed / config.dataset
+    options = ["--plans", str(folder / f"{config.plans[0]}.json"), "--dataset-json", str(folder / "dataset.json")]
+    options += ["--configuration", config.configuration, "--trainers", ",".join(config.trainer_names)]
+    return _with_environment(config, 0, ["python3", str(config.costs_script), *options])
 
 
 def _variable(config: Configuration, name: str) -> str | None:

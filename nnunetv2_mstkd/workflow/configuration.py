@@ -14,6 +14,7 @@ RAW, PREPROCESSED = "nnUNet_raw", "nnUNet_preprocessed"  # nnU-Net's variables
 _DATASET = re.compile(r"Dataset\d{3}_\S+")
 _NAME = re.compile(r"\w+")  # of a trainer or of plans: part of the name of a folder
 _LISTS = (
+    "cohort_options",
     "trainers",
     "plans",
     "folds",
@@ -23,7 +24,14 @@ _LISTS = (
     "benchmark_options",
     "report_options",
 )
-_MAY_BE_EMPTY = ("subsets", "plan_options", "train_options", "benchmark_options", "report_options")
+_MAY_BE_EMPTY = (
+    "cohort_options",
+    "subsets",
+    "plan_options",
+    "train_options",
+    "benchmark_options",
+    "report_options",
+)
 
 
 @dataclass(frozen=True)
@@ -41,11 +49,13 @@ class Configuration:
         repeats: how often everything is trained.
         raw: nnUNet_raw.
         preprocessed: nnUNet_preprocessed.
+        cohort: whether the dataset is simulated first, by `mstkd cohort`.
         plan: whether the dataset is planned and preprocessed first.
         device: of training and prediction.
         subsets: to score; empty: all.
         parts: jobs that share the cases of one training.
-        plan_options, train_options, benchmark_options, report_options: further ones for the commands.
+        cohort_options, plan_options, train_options, benchmark_options, report_options: further ones for the commands.
+        costs_script: benchmarks/method_costs.py of the source code, for the table of costs; None: none is made.
         environment: variables for all commands.
     """
 
@@ -59,15 +69,18 @@ class Configuration:
     plans: tuple[str, ...] = ("nnUNetPlans",)
     folds: tuple[str, ...] = ("0", "1", "2", "3", "4")
     repeats: int = 1
+    cohort: bool = False
     plan: bool = False
     device: str = "cuda"
     subsets: tuple[str, ...] = ()
     parts: int = 1
+    cohort_options: tuple[str, ...] = ()
     plan_options: tuple[str, ...] = ()
     train_options: tuple[str, ...] = ()
     benchmark_options: tuple[str, ...] = ()
     report_options: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    costs_script: Path | None = None
 
     def __post_init__(self) -> None:
         """Check what no single value can tell by itself."""
@@ -83,6 +96,8 @@ class Configuration:
                 raise SettingsError(f"folds: numbers from 0 on; given: {fold}. (The cases of fold all are trained on)")
         if self.device not in DEVICES:
             raise SettingsError(f"device: must be one of {', '.join(DEVICES)}; given: {self.device}")
+        if self.cohort and not self.plan:
+            raise SettingsError("cohort: true needs plan: true, as nobody else has planned a dataset that is made here")
 
     @property
     def trainer_names(self) -> tuple[str, ...]:
@@ -133,15 +148,15 @@ def _require_known(given: Mapping[str, Any], known: tuple[str, ...]) -> None:
 def _value(key: str, value: Any, base: Path | None) -> Any:
     if key in _LISTS:
         return _list(key, value)
-    if key in ("results", "output", "raw", "preprocessed"):
+    if key in ("results", "output", "raw", "preprocessed", "costs_script"):
         return _folder(key, _text(key, value), base)
     if key in ("repeats", "parts"):
         if type(value) is not int or value < 1:
             raise SettingsError(f"{key}: must be a whole number from 1 on; given: {value!r}")
         return value
-    if key == "plan":
+    if key in ("cohort", "plan"):
         if type(value) is not bool:
-            raise SettingsError(f"plan: must be true or false; given: {value!r}")
+            raise SettingsError(f"{key}: must be true or false; given: {value!r}")
         return value
     if key == "environment":
         if not isinstance(value, Mapping):

@@ -1,5 +1,6 @@
 """What every loss promises, whichever it is: one row of the table per loss and variant."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,8 +16,12 @@ from nnunetv2_mstkd.losses import (
     adversarial_student,
     content_distillation,
     extreme_value_distillation,
+    gaussian_kl,
     global_style_matching,
+    least_squares_adversarial,
+    masked_reconstruction,
     multiscale_feature_distillation,
+    mutual_information_transfer,
     probability_consistency,
     region_logit_distillation,
     standardized_logit_distillation,
@@ -48,6 +53,19 @@ def _styles(batch, axes):
 def _attention(batch, axes):
     tokens = int(np.prod(GRIDS[axes])) // 2
     return [torch.randn(batch, 2, tokens, tokens, dtype=torch.float64).softmax(-1) for _ in range(3)]
+
+
+def _gaussians(batch, axes):
+    return [torch.randn(batch, 2, *GRIDS[axes], dtype=torch.float64) for _ in range(2)]  # means, log variances
+
+
+def _images(batch, axes):
+    return [torch.randn(batch, 2, *GRIDS[axes], dtype=torch.float64)]
+
+
+@functools.wraps(masked_reconstruction)
+def _reconstruction_of_all(image, reconstruction, **options):
+    return masked_reconstruction(reconstruction, image, torch.ones(image.shape[:2], dtype=torch.bool), **options)
 
 
 # --- References: the value of ONE sample, in NumPy, by loops where the losses vectorise -----------------------------
@@ -137,6 +155,23 @@ def _reference_discriminator(teacher, student):
     return -np.log(_sigmoid(teacher[0])) - np.log(1 - _sigmoid(student[0]))
 
 
+def _reference_gaussian(teacher, student):
+    mean, log_variance = student
+    return np.mean((mean**2 + np.exp(log_variance) - 1 - log_variance) / 2)
+
+
+def _reference_least_squares(teacher, student):
+    return np.mean((student[0] - 1) ** 2)
+
+
+def _reference_absolute(teacher, student):
+    return np.mean(abs(student[0] - teacher[0]))
+
+
+def _reference_information(teacher, student):
+    return np.mean((teacher[0] - student[0]) ** 2) / 2  # the variances are 1
+
+
 # --- The table --------------------------------------------------------------------------------------------------------
 
 
@@ -150,11 +185,12 @@ class Case:
     sequence: bool = False  # takes sequences of tensors
     voxelwise: bool = False  # takes logits and `valid`
     distils: bool = True  # compares a student with a teacher
+    student_alone: bool = False  # takes no teacher
 
     def __call__(self, teacher, student, **kwargs):
         if self.sequence:
             return self.loss(teacher, student, **self.options, **kwargs)
-        arguments = student if self.loss is adversarial_student else (*teacher, *student)
+        arguments = student if self.student_alone else (*teacher, *student)
         return self.loss(*arguments, **self.options, **kwargs)
 
     def pair(self, batch=3, axes=2, dtype=torch.float64, requires_grad=False):
@@ -192,8 +228,15 @@ CASES = [
     _logit_case("one-region", region_logit_distillation, 1, _reference_region_divergence, temperature=TEMPERATURE),
     _logit_case("consistency", probability_consistency, 4, _reference_consistency(_softmax), regions=False),
     _logit_case("consistency-regions", probability_consistency, 3, _reference_consistency(_sigmoid), regions=True),
-    Case("adversarial", adversarial_student, _scores, _reference_adversarial, distils=False),
+    Case("information", mutual_information_transfer, _images, _reference_information, {"variance": torch.ones(2)}),
+    Case("adversarial", adversarial_student, _scores, _reference_adversarial, distils=False, student_alone=True),
     Case("discriminator", adversarial_discriminator, _scores, _reference_discriminator, distils=False),
+    Case(
+        "least-squares", least_squares_adversarial, _images, _reference_least_squares, distils=False, student_alone=True
+    ),
+    Case("gaussian", gaussian_kl, _gaussians, _reference_gaussian, distils=False, student_alone=True),
+    Case("reconstruction", _reconstruction_of_all, _images, _reference_mse, {"power": 2}, distils=False),
+    Case("reconstruction-absolute", _reconstruction_of_all, _images, _reference_absolute, {"power": 1}, distils=False),
 ]
 DISTILLING = [case for case in CASES if case.distils]
 VOXELWISE = [case for case in CASES if case.voxelwise]
@@ -259,7 +302,7 @@ def test_autocast_changes_no_value(case, dtype, half_inputs):
     assert all(gradient.isfinite().all() for gradient in _gradients(value, student))
 
 
-@_each([case for case in CASES if case.inputs is not _attention])
+@_each([case for case in CASES if case.inputs not in (_attention, _gaussians)])  # exp(1024) is beyond float32 itself
 def test_large_half_precision_inputs_do_not_overflow(case):
     # 2^10 squared is beyond float16.
     teacher, student = case.pair(dtype=torch.float16)

@@ -318,7 +318,7 @@ def test_a_killed_and_continued_run_equals_an_uninterrupted_one(
 )
 def test_the_training_state_has_what_is_needed_and_no_more(started, kind, expected):
     trainer = started(kind)
-    assert set(trainer.training_state()) == {"optimizer_state", "grad_scaler_state", "adversary_state"} | expected
+    assert set(trainer.training_state()) == {"optimizer_state", "grad_scaler_state", "adversaries"} | expected
 
 
 def test_a_teacher_that_was_replaced_is_refused(make_trainer, donor_checkpoint, tmp_path):

@@ -17,6 +17,7 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from nnunetv2_mstkd import trainers
 from nnunetv2_mstkd.cases.availability import Availability
+from nnunetv2_mstkd.distillation.terms import DISCRIMINATORS
 from nnunetv2_mstkd.errors import (
     CaseError,
     CheckpointError,
@@ -28,7 +29,9 @@ from nnunetv2_mstkd.errors import (
 from nnunetv2_mstkd.trainers.available_modalities import AvailableModalities
 
 NAMES = tuple(trainers.TRAINERS)
-DISTILLING = tuple(name for name in NAMES if name != "nnUNetTrainerModalityDropout")
+DISTILLING = tuple(
+    name for name in NAMES if name.startswith(("nnUNetTrainerMSTKD", "nnUNetTrainerACN", "nnUNetTrainerSMU"))
+)
 MAX_GRADIENT_NORM = 12  # nnU-Net's
 
 
@@ -157,7 +160,13 @@ def test_paper_trainer_uses_the_papers_optimiser(make_trainer):
         ("anisotropic", "3d_fullres"),
     ],
 )
-@pytest.mark.parametrize("name", ["nnUNetTrainerMSTKD_1epoch", "nnUNetTrainerModalityDropout_1epoch"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"{name}_1epoch"
+        for name in ("nnUNetTrainerMSTKD", "nnUNetTrainerACN", "nnUNetTrainerSMUNet", "nnUNetTrainerModalityDropout")
+    ],
+)
 def test_trains_on_every_kind_of_data_set(make_trainer, no_figures, name, variant, configuration):
     trainer = make_trainer(name, variant, configuration=configuration)
     trainer.initialize()
@@ -169,7 +178,7 @@ def test_trains_on_every_kind_of_data_set(make_trainer, no_figures, name, varian
     # bias before an instance norm has a gradient of rounding errors, yet weight decay moves it once it is not zero
     assert not [key for key in unchanged if "seg_layers" not in key and not key.endswith("bias")]
     assert all(torch.isfinite(value).all() for value in after.values())
-    if "MSTKD" in name:
+    if name.removesuffix("_1epoch") in DISTILLING:
         values = {key: float(value) for row in rows(trainer) for key, value in row.items()}
         checked = {key: value for key, value in values.items() if key.startswith(("loss_", "gradient_"))}
         assert checked
@@ -279,12 +288,13 @@ def test_every_weight_is_in_one_optimiser(make_trainer, name):
     trainer = make_trainer(name)
     trainer.initialize()
     groups = [[id(p) for p in group["params"]] for group in trainer.optimizer.param_groups]
-    branches = [trainer.network] + ([trainer.teacher] if name in DISTILLING else [])
-    assert groups == [[id(p) for p in branch.parameters()] for branch in branches]
-    if getattr(trainer, "discriminator", None) is not None:
-        (group,) = trainer.adversary.optimizer.param_groups
-        assert [id(p) for p in group["params"]] == [id(p) for p in trainer.discriminator.parameters()]
-        assert not set(map(id, trainer.discriminator.parameters())) & {i for ids in groups for i in ids}
+    beside = [getattr(trainer, part, None) for part in ("teacher", "regressor", "auxiliary")]
+    trained = [trainer.network, *(part for part in beside if part is not None)]
+    assert groups == [[id(p) for p in part.parameters()] for part in trained]
+    for adversary in getattr(trainer, "adversaries", {}).values():
+        (group,) = adversary.optimizer.param_groups
+        assert [id(p) for p in group["params"]] == [id(p) for p in adversary.discriminator.parameters()]
+        assert not {id(p) for p in group["params"]} & {i for ids in groups for i in ids}
 
 
 def gradient_norm(network):
@@ -439,7 +449,9 @@ def batch_of(first_batch, trainer, *cases):
     return {**batch, "keys": np.array(cases)}
 
 
-@pytest.mark.parametrize("name", ["nnUNetTrainerMSTKD", "nnUNetTrainerModalityDropout"])
+@pytest.mark.parametrize(
+    "name", ["nnUNetTrainerMSTKD", "nnUNetTrainerACN", "nnUNetTrainerSMUNet", "nnUNetTrainerModalityDropout"]
+)
 def test_what_a_case_lacks_has_no_influence_on_a_step_of_any_branch(incomplete_trainer, first_batch, name):
     results, batch = [], None
     for noise in (0.0, 100.0):
@@ -453,10 +465,12 @@ def test_what_a_case_lacks_has_no_influence_on_a_step_of_any_branch(incomplete_t
     assert all(math.isfinite(value) for value in results[0].values())
 
 
-def test_segmentation_terms_act_where_distillation_terms_do_not(incomplete_trainer, first_batch):
-    trainer = incomplete_trainer("nnUNetTrainerMSTKD")
+@pytest.mark.parametrize("name", ["nnUNetTrainerMSTKD", "nnUNetTrainerACN", "nnUNetTrainerSMUNet"])
+def test_segmentation_terms_act_where_distillation_terms_do_not(incomplete_trainer, first_batch, name):
+    trainer = incomplete_trainer(name)
     result = trainer.train_step(batch_of(first_batch, trainer, "blobTr_000", "blobTr_001"))
-    terms = {name for name in result if name.startswith("loss_")} - {"loss_total", "loss_discriminator"}
+    discriminators = {f"loss_{loss}" for loss in DISCRIMINATORS.values()}
+    terms = {name for name in result if name.startswith("loss_")} - {"loss_total", *discriminators}
     segmentation = {"loss_segmentation", "loss_teacher_segmentation"}
     assert all(result[name] != 0 for name in segmentation)
     assert {result[name] for name in terms - segmentation} == {0.0}
@@ -579,6 +593,64 @@ def test_fixed_subset_never_sees_the_others(make_trainer):
     assert trainer.validation_mask(complete(2)).all()
 
 
+@pytest.mark.parametrize("name", ["nnUNetTrainerMSTKD", "nnUNetTrainerACN", "nnUNetTrainerSMUNet"])
+def test_the_teacher_of_a_dedicated_student_sees_everything(make_trainer, first_batch, name):
+    """In training and validation; the student sees its subset, and each sample of it counts as missing something."""
+    trainer = make_trainer(name, settings={"fixed_subset": "T1ce,FLAIR"})
+    trainer.initialize()
+    batch = first_batch(trainer)
+    seen = {"teacher": [], "student": []}
+    encoders = {"teacher": trainer.teacher.encoder, "student": trainer.network.encoder}
+    for which, encoder in encoders.items():
+        encoder.register_forward_pre_hook(lambda encoder, args, which=which: seen[which].append(args[0].detach()))
+    trainer.iteration = 1  # not the one with the probe
+    trainer.train_step(copy.deepcopy(batch))
+    trainer.on_validation_epoch_start()
+    with torch.no_grad():
+        trainer.validation_step(copy.deepcopy(batch))
+    subset = batch["data"].clone()
+    subset[:, [0, 2]] = 0
+    assert len(seen["teacher"]) == 2  # a training step, and the validation with all modalities
+    assert len(seen["student"]) == 3
+    assert all(torch.equal(image, batch["data"]) for image in seen["teacher"])
+    assert all(torch.equal(image, subset) for image in seen["student"])
+    target = trainer._step_target(batch["target"], trainer.training_mask(complete(2)), complete(2))
+    assert target.teacher_is_complete.tolist() == [True, True]
+    assert target.is_complete.tolist() == [False, False]
+
+
+def test_a_dedicated_student_of_incomplete_cases_is_taught_by_complete_ones_alone(incomplete_trainer):
+    trainer = incomplete_trainer("nnUNetTrainerMSTKD", fixed_subset="T1,T2")
+    available = trainer.available.codes(["blobTr_000", "blobTr_002"])  # T1 and T2 alone; everything
+    mask = trainer.training_mask(available)
+    assert mask.tolist() == [[True, False, True, False]] * 2
+    target = trainer._step_target(torch.zeros(2, 3, 4, 4, 4), mask, available)
+    assert target.teacher_is_complete.tolist() == [False, True]
+    assert target.is_complete.tolist() == [False, False]
+
+
+def test_a_dedicated_student_predicts_from_its_subset(make_trainer, no_figures):
+    trainer = make_trainer("nnUNetTrainerMSTKD_1epoch", settings={"fixed_subset": "T1ce,FLAIR"})
+    trainer.run_training()
+    predictor = nnUNetPredictor(device=torch.device("cpu"))
+    predictor.initialize_from_trained_model_folder(trainer.output_folder_base, (0,), "checkpoint_final.pth")
+    network = predictor.network.eval()
+    image = torch.randn(1, 4, *trainer.configuration_manager.patch_size)
+    other = image.clone()
+    other[:, [0, 2]] = torch.nan
+    with torch.no_grad():
+        assert torch.equal(network(image), network(other))
+
+
+@pytest.mark.parametrize("teacher", ["shared", "ema"])
+def test_a_dedicated_student_cannot_be_its_own_teacher(make_trainer, results, teacher):
+    with pytest.raises(
+        SettingsError, match=f"fixed_subset.*'teacher' '{teacher}' the teacher has the student's weights"
+    ):
+        make_trainer("nnUNetTrainerMSTKD", settings={"fixed_subset": "T1", "teacher": teacher})
+    assert not list(results.iterdir())
+
+
 def test_a_wrong_fixed_subset_is_refused_before_anything_is_written(make_trainer, results):
     with pytest.raises(ModalityError, match=r"T1x.*The modalities are: T1 \(channel 0\)"):
         make_trainer("nnUNetTrainerModalityDropout", settings={"fixed_subset": "T1x"})
@@ -587,13 +659,15 @@ def test_a_wrong_fixed_subset_is_refused_before_anything_is_written(make_trainer
 
 # --- The record -------------------------------------------------------------------------------------------------------
 
-TERMS = {"consistency", "logits", "content", "multiscale", "extreme_value", "style_matching", "adversarial"}
-LACKS = {
-    "nnUNetTrainerMSTKD": {"content"},
-    "nnUNetTrainerMSTKD_noMSTKD": {"content", "multiscale", "extreme_value"},
-    "nnUNetTrainerMSTKD_noGSME": {"content", "style_matching", "adversarial"},
-    "nnUNetTrainerMSTKD_noSLKD": {"content", "consistency", "logits"},
-    "nnUNetTrainerMSTKDPaper": {"content"},
+OF_MSTKD = {"consistency", "logits", "multiscale", "extreme_value", "style_matching", "adversarial"}
+TERMS = {
+    "nnUNetTrainerMSTKD": OF_MSTKD,
+    "nnUNetTrainerMSTKD_noMSTKD": OF_MSTKD - {"multiscale", "extreme_value"},
+    "nnUNetTrainerMSTKD_noGSME": OF_MSTKD - {"style_matching", "adversarial"},
+    "nnUNetTrainerMSTKD_noSLKD": OF_MSTKD - {"consistency", "logits"},
+    "nnUNetTrainerMSTKDPaper": OF_MSTKD,
+    "nnUNetTrainerACN": {"consistency", "mutual_information", "entropy_adversarial", "knowledge_adversarial"},
+    "nnUNetTrainerSMUNet": {"consistency", "content", "gram_style", "adversarial"},
 }
 
 
@@ -625,16 +699,16 @@ def test_every_term_weight_and_gradient_is_recorded(make_trainer, name):
     trainer = make_trainer(f"{name}_1epoch")
     trainer.run_training()
     (row,) = rows(trainer)
-    terms = TERMS - LACKS[name]
+    terms = TERMS[name]
     expected = {f"{kind}_{term}" for term in terms for kind in ("loss", "weight", "gradient")}
     expected |= {"epoch", "ramp", "loss_total", "loss_segmentation", "loss_teacher_segmentation"}
     expected |= {"gradient_segmentation"}
     expected |= {"attention_entropy_student", "attention_entropy_teacher"}
     expected |= {"dice_student_subsets", "dice_student_all", "dice_teacher_all"}
-    expected |= {"loss_discriminator"} if "adversarial" in terms else set()
+    expected |= {f"loss_{loss}" for term, loss in DISCRIMINATORS.items() if term in terms}
     assert set(row) == expected
     entropy = float(row["attention_entropy_student"])
-    assert math.isnan(entropy) if name.endswith("noMSTKD") else 0 < entropy <= 1
+    assert 0 < entropy <= 1 if trainer.settings.use_multiscale_transformer else math.isnan(entropy)
     assert float(row["ramp"]) == pytest.approx(math.exp(-5))  # of the first iteration
     assert (Path(trainer.output_folder) / "mstkd_progress.png").stat().st_size > 0
 
@@ -653,7 +727,7 @@ def test_the_baseline_records_its_loss_and_dice(make_trainer):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["nnUNetTrainerMSTKD", "nnUNetTrainerModalityDropout"])
+@pytest.mark.parametrize("name", ["nnUNetTrainerMSTKD", "nnUNetTrainerACN", "nnUNetTrainerModalityDropout"])
 def test_a_killed_and_continued_run_equals_an_uninterrupted_one(make_trainer, recorded_batches, no_figures, name):
     whole = make_trainer(f"{name}_4epochs", fold=0)
     whole.initialize()
@@ -677,10 +751,15 @@ def test_a_killed_and_continued_run_equals_an_uninterrupted_one(make_trainer, re
         assert whole.logger.get_value(key, step=None) == continued.logger.get_value(key, step=None)
     if name in DISTILLING:
         assert_equal_weights(whole.teacher.state_dict(), continued.teacher.state_dict())
-        assert_equal_weights(whole.discriminator.state_dict(), continued.discriminator.state_dict())
+        for term, adversary in whole.adversaries.items():
+            assert_equal_weights(
+                adversary.discriminator.state_dict(), continued.adversaries[term].discriminator.state_dict()
+            )
+    if getattr(whole, "regressor", None) is not None:
+        assert_equal_weights(whole.regressor.state_dict(), continued.regressor.state_dict())
     assert [float(row["epoch"]) for row in rows(continued)] == [0, 1, 2, 3]
     for one, other in zip(rows(whole), rows(continued), strict=True):
-        assert {k: float(v) for k, v in one.items()} == {k: float(v) for k, v in other.items()}
+        assert {k: repr(float(v)) for k, v in one.items()} == {k: repr(float(v)) for k, v in other.items()}  # nan too
 
 
 @pytest.mark.slow
@@ -746,6 +825,25 @@ def test_a_foreign_checkpoint_is_refused_and_both_sides_named(
     with pytest.raises(CheckpointError) as raised:
         reader.load_checkpoint(file)
     assert f"is {theirs}, that of this run is {ours}" in str(raised.value)
+
+
+def test_a_checkpoint_from_before_there_were_other_terms_is_continued(make_trainer, first_batch, tmp_path):
+    writer = make_trainer("nnUNetTrainerMSTKD")
+    writer.initialize()
+    writer.train_step(first_batch(writer))
+    file = tmp_path / "checkpoint_latest.pth"
+    writer.save_checkpoint(str(file))
+    checkpoint = torch.load(file, weights_only=False)
+    for term in ("gram_style", "mutual_information", "entropy_adversarial", "knowledge_adversarial"):
+        del checkpoint["init_args"]["plans"]["mstkd"][f"weight_{term}"]
+    state = checkpoint["training_state"]
+    state["adversary_state"] = state.pop("adversaries")["adversarial"]
+    torch.save(checkpoint, file)
+    reader = make_trainer("nnUNetTrainerMSTKD")
+    reader.load_checkpoint(str(file))
+    assert_equal_weights(writer.discriminator.state_dict(), reader.discriminator.state_dict())
+    states = [trainer.adversaries["adversarial"].optimizer.state_dict()["state"] for trainer in (writer, reader)]
+    assert torch.equal(states[0][0]["exp_avg"], states[1][0]["exp_avg"])
 
 
 def test_other_plans_are_refused_and_both_named(make_trainer, make_dataset, tmp_path):

@@ -1,10 +1,12 @@
 """One training step in one process, or one of several: python ddp_worker.py <case> <rank> <world_size> <folder>.
 
-Run by test_ddp.py, with the functions that the trainer's step is made of. Float64, dropout off.
+Run by test_ddp.py, with the functions that the trainer's step is made of. Float64, dropout off. Trainers of networks
+with an encoder for each modality run their own step.
 """
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 from dynamic_network_architectures.architectures.unet import PlainConvUNet
@@ -15,17 +17,22 @@ from torch import distributed, nn
 from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 from torch.nn.parallel import DistributedDataParallel
 
-from nnunetv2_mstkd.architectures import MSTKDNetwork, StyleDiscriminator
-from nnunetv2_mstkd.distillation.settings import SHARED, DistillationSettings
+from nnunetv2_mstkd import trainers
+from nnunetv2_mstkd.architectures import MSTKDNetwork
+from nnunetv2_mstkd.cases.availability import Availability
+from nnunetv2_mstkd.distillation.settings import SHARED, ACNSettings, DistillationSettings, SMUNetSettings
 from nnunetv2_mstkd.distillation.step import (
     StepTarget,
     discriminator_loss,
     distillation_terms,
+    judged,
     needs_attention,
     segmentation_terms,
     total_loss,
 )
 from nnunetv2_mstkd.distillation.subset_draw import mask_modalities
+from nnunetv2_mstkd.distillation.term_modules import build_discriminators, build_regressor
+from nnunetv2_mstkd.trainers.available_modalities import AvailableModalities
 from nnunetv2_mstkd.trainers.teacher import SharedTeacher
 
 BATCH, PATCH, CLASSES, SCALES = 4, (16, 16), 3, 3
@@ -37,7 +44,11 @@ CASES = {
     "noGSME": {"use_style_matching": False},
     "noSLKD": {"use_logit_distillation": False},
     "shared": {"teacher": "shared"},
+    "ACN": vars(ACNSettings()),
+    "SMU-Net": vars(SMUNetSettings()),
 }
+MULTI_ENCODER = ("nnUNetTrainerRAHVED", "nnUNetTrainerRMBTS", "nnUNetTrainerMMFormer", "nnUNetTrainerM2FTrans")
+PLANS = "plans.pth"  # of a tiny dataset of four modalities with regions, and its dataset.json
 
 
 def plan_network() -> nn.Module:
@@ -84,9 +95,11 @@ def step(case: str, rank: int = 0, world_size: int = 1) -> dict[str, torch.Tenso
     regions = case != "labels"
     options = {"use_transformer": settings.use_multiscale_transformer, "use_style_fusion": settings.use_style_matching}
     branches = ("student",) if settings.teacher == SHARED else ("teacher", "student")
-    bare = {name: MSTKDNetwork(plan_network(), PATCH, **options) for name in branches}
-    if settings.use_style_matching:
-        bare["discriminator"] = StyleDiscriminator(nn.Conv2d, 8)
+    bare: dict[str, nn.Module] = {name: MSTKDNetwork(plan_network(), PATCH, **options) for name in branches}
+    judges = build_discriminators(settings, bare["student"].encoder, CLASSES)
+    bare.update({f"discriminator {term}": judge for term, judge in judges.items()})
+    if (regressor := build_regressor(settings, bare["student"].encoder)) is not None:
+        bare["regressor"] = regressor
     image, mask, targets = batch(regions)
     for network in bare.values():
         for module in network.modules():
@@ -112,20 +125,75 @@ def step(case: str, rank: int = 0, world_size: int = 1) -> dict[str, torch.Tenso
         )
     terms = {
         **segmentation_terms(teacher, student, target, segmentation_loss(regions), settings),
-        **distillation_terms(teacher, student, bare.get("discriminator"), target, settings),
+        **distillation_terms(teacher, student, judges, target, settings, distributed_parts.get("regressor")),
     }
     loss = total_loss(terms, settings, ramp=1.0)
     loss.backward()
-    if "discriminator" in bare:
-        discriminator = distributed_parts["discriminator"]
-        terms["discriminator"] = discriminator_loss(discriminator, teacher.style, student.style, target)
-        terms["discriminator"].backward()
+    for term in judges:
+        name = f"discriminator {term}"
+        maps = [judged(term, features, regions, None) for features in (teacher, student)]
+        terms[name] = discriminator_loss(distributed_parts[name], *maps, target)
+        terms[name].backward()
     result = {f"loss {name}": value.detach() for name, value in {**terms, "total": loss}.items()}
     for name, network in bare.items():
         result.update({f"gradient {name}.{key}": weight.grad for key, weight in network.named_parameters()})
         result[f"reduced {name}"] = torch.tensor(float(reduced[name][0]))
     torch.set_default_dtype(torch.float32)
     return result
+
+
+def multi_encoder_step(name: str, folder: Path, rank: int = 0, world_size: int = 1) -> dict[str, torch.Tensor]:
+    """Run a trainer's own step on this rank's part of a batch of two; return losses and all gradients."""
+    plans, dataset_json = torch.load(folder / PLANS, weights_only=False)
+    trainer = getattr(trainers, name)(plans, "3d_fullres", 0, dataset_json, device=torch.device("cpu"))
+    trainer.is_ddp = False  # nnU-Net's DDP is for GPUs: its device, and the wrappers' device_ids
+    trainer.device, trainer.local_rank = torch.device("cpu"), 0
+    trainer.initialize()
+    trainer.on_train_epoch_start()
+    weights = trainer.loss.weight_factors
+    trainer.loss.weight_factors = tuple(weight or 1e-6 for weight in weights)  # as nnU-Net has it under DDP
+    data, target, mask = multi_encoder_batch(trainer)
+    size = len(data) // world_size
+    mine = slice(rank * size, (rank + 1) * size)
+    trainer.training_mask = lambda _: mask[mine]
+    trainer.available = trainer_available(trainer)
+    bare = {"network": trainer.network}
+    if trainer.auxiliary is not None:
+        bare["auxiliary"] = trainer.auxiliary
+    if getattr(trainer, "adversary", None) is not None:
+        bare["discriminator"] = trainer.adversary.discriminator
+    for module in bare.values():
+        module.double().eval()  # nothing is drawn that would be another for another rank
+    reduced = {part: [0 if world_size > 1 else num_weights(module)] for part, module in bare.items()}
+    if world_size > 1:
+        trainer.network = distribute(bare["network"], reduced["network"])
+        if "auxiliary" in bare:
+            trainer.auxiliary = distribute(bare["auxiliary"], reduced["auxiliary"])
+        if "discriminator" in bare:
+            trainer.adversary.discriminator = distribute(bare["discriminator"], reduced["discriminator"])
+    losses = trainer.train_step({"data": data[mine], "target": [scale[mine] for scale in target], "keys": ["a"] * size})
+    result = {f"loss {key}": torch.tensor(float(value)) for key, value in losses.items()}
+    for part, module in bare.items():
+        result.update({f"gradient {part}.{key}": weight.grad for key, weight in module.named_parameters()})
+        result[f"reduced {part}"] = torch.tensor(float(reduced[part][0]))
+    return result
+
+
+def multi_encoder_batch(trainer: Any) -> tuple[torch.Tensor, list[torch.Tensor], torch.Tensor]:
+    """Draw images, targets with regions for each scale, and modality masks of two samples."""
+    torch.manual_seed(1)
+    patch = trainer.configuration_manager.patch_size
+    data = torch.randn(2, 4, *patch, dtype=torch.float64)
+    target = []
+    for scale in trainer._get_deep_supervision_scales():
+        grid = [round(n * factor) for n, factor in zip(patch, scale, strict=True)]
+        target.append((torch.rand(2, CLASSES, *grid) > 0.5).double())
+    return data, target, torch.tensor([[1, 0, 1, 0], [0, 1, 1, 1]], dtype=torch.bool)
+
+
+def trainer_available(trainer: Any) -> AvailableModalities:
+    """Say that all cases have everything."""
+    return AvailableModalities(Availability(trainer.modalities, {"a": trainer.modalities.all}))
 
 
 def num_weights(network: nn.Module) -> int:
@@ -150,7 +218,9 @@ def main() -> None:
     rank, world_size, folder = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
     torch.set_num_threads(1)
     distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=world_size)
-    torch.save({case: step(case, rank, world_size) for case in CASES}, folder / f"rank{rank}.pth")
+    found = {case: step(case, rank, world_size) for case in CASES}
+    found.update({name: multi_encoder_step(name, folder, rank, world_size) for name in MULTI_ENCODER})
+    torch.save(found, folder / f"rank{rank}.pth")
     distributed.destroy_process_group()
 
 

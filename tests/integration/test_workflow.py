@@ -74,7 +74,7 @@ class Workflow:
 
     def counts(self, *arguments: str) -> dict[str, int]:
         """The jobs that would be run, by rule."""
-        output = self.run("--dry-run", "--quiet", "rules", *arguments)
+        output = self.run(*arguments, "--dry-run", "--quiet", "rules")  # which takes all that follows it
         table = re.findall(r"^(\w+) +(\d+)$", output, re.MULTILINE)
         return {rule: int(count) for rule, count in table if rule not in ("all", "total")}
 
@@ -140,6 +140,13 @@ def test_there_is_a_job_for_each_unit(write):
     workflow = write(folds=[0, 1, 2], repeats=2, parts=3, plan=True)
     # 2 trainers x 3 folds x 2 repeats, 3 parts of each; the second repeat has a dataset of its own
     assert workflow.counts() == {"plan": 1, "splits": 1, "repeat": 1, "train": 12, "benchmark": 36, "report": 1}
+
+
+def test_the_comparison_is_one_target_from_cohort_to_costs(write):
+    workflow = write(cohort=True, plan=True, costs_script="method_costs.py")
+    jobs = {"cohort": 1, "plan": 1, "splits": 1, "train": 2, "benchmark": 2, "report": 1, "costs": 1}
+    assert workflow.counts("comparison") == {**jobs, "comparison": 1}
+    assert write().counts("comparison") == {"splits": 1, "train": 2, "benchmark": 2, "report": 1, "comparison": 1}
 
 
 def test_a_single_repeat_needs_no_dataset_of_its_own(write):

@@ -1,5 +1,6 @@
 """The workflow without its engine: configuration, commands, and what the jobs do by themselves."""
 
+import argparse
 import json
 import os
 import signal
@@ -10,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from nnunetv2_mstkd.cli import cohort as cohort_cli
 from nnunetv2_mstkd.cli import workflow as cli
 from nnunetv2_mstkd.errors import SettingsError
+from nnunetv2_mstkd.trainers import TRAINERS
 from nnunetv2_mstkd.workflow import child, commands, planning, repeat, training
 from nnunetv2_mstkd.workflow.configuration import read_configuration
-from nnunetv2_mstkd.workflow.folder import write_workflow
+from nnunetv2_mstkd.workflow.folder import COMPARISONS, write_workflow
 
 CONTENT = {
     "dataset": "Dataset901_Regions",
@@ -89,6 +92,7 @@ def test_the_example_is_complete_and_valid(tmp_path):
         ({"trainers": ["nnUNet Trainer"]}, "letters, digits and _ only; given: 'nnUNet Trainer'"),
         ({"repeats": 0}, "repeats: must be a whole number from 1 on; given: 0"),
         ({"parts": 1.5}, "parts: must be a whole number"),
+        ({"cohort": True}, "cohort: true needs plan: true"),
         ({"plan": "yes"}, "plan: must be true or false; given: 'yes'"),
         ({"device": "gpu"}, "device: must be one of cuda, cpu, mps; given: gpu"),
         ({"environment": ["A=1"]}, "environment: must be NAME: value"),
@@ -371,12 +375,13 @@ def test_a_repeat_of_plans_that_are_not_there_says_so(preprocessed, tmp_path, ca
 # --- The folder ------------------------------------------------------------------------------------------------------
 
 
-def run_command(folder: Path) -> int:
-    import argparse
+METHODS = ("MSTKD", "ACN", "SMUNet", "RAHVED", "RMBTS", "MMFormer", "M2FTrans")
 
+
+def run_command(folder: Path, *options: str) -> int:
     parser = argparse.ArgumentParser()
     cli.configure(parser)
-    return cli.run(parser.parse_args([str(folder)]))
+    return cli.run(parser.parse_args([str(folder), *options]))
 
 
 def test_the_command_writes_a_folder_and_says_what_comes_next(tmp_path, capsys):
@@ -388,6 +393,42 @@ def test_the_command_writes_a_folder_and_says_what_comes_next(tmp_path, capsys):
     said = capsys.readouterr().out
     assert f"cd '{folder}'" in said
     assert "snakemake --profile profiles/local" in said
+
+
+@pytest.mark.parametrize("name", COMPARISONS)
+def test_the_comparison_names_nine_trainers_of_one_schedule(name, tmp_path, capsys):
+    yaml = pytest.importorskip("yaml")
+    assert run_command(tmp_path, "--comparison", name) == 0
+    assert "snakemake --profile profiles/local comparison" in capsys.readouterr().out
+    content = yaml.safe_load((tmp_path / "config.yaml").read_text())
+    found = read_configuration(content, {"nnUNet_raw": "/r", "nnUNet_preprocessed": "/p"}, tmp_path)
+    schedules = {trainer.rpartition("_")[2] if "_" in trainer else "" for trainer in found.trainer_names}
+    assert len(schedules) == 1
+    suffix = f"_{schedules.pop()}" if "epochs" in found.trainer_names[0] else ""
+    ours = {f"nnUNetTrainer{method}{suffix}" for method in ("ModalityDropout", *METHODS)}
+    assert set(found.trainer_names) == {f"nnUNetTrainer{suffix}"} | ours
+    assert set(METHODS) <= {trainer.removeprefix("nnUNetTrainer") for trainer in TRAINERS}
+
+
+def test_the_demonstration_makes_its_cohort_in_its_own_folder(tmp_path):
+    yaml = pytest.importorskip("yaml")
+    write_workflow(tmp_path, COMPARISONS["demonstration"])
+    found = read_configuration(yaml.safe_load((tmp_path / "config.yaml").read_text()), {}, tmp_path)
+    command = commands.cohort(found)
+    assert options(command)[:3] == ["mstkd", "cohort", str(tmp_path / "nnUNet_raw" / found.dataset)]
+    parser = argparse.ArgumentParser()
+    cohort_cli.configure(parser)
+    assert parser.parse_args(options(command)[2:]).cases == 40
+
+
+def test_costs_are_of_the_trainers_on_the_plan():
+    command = commands.costs(config(costs_script="/code/method_costs.py"))
+    folder = "/data/preprocessed/Dataset901_Regions"
+    assert options(command) == [
+        *("python3", "/code/method_costs.py", "--plans", f"{folder}/nnUNetPlans.json"),
+        *("--dataset-json", f"{folder}/dataset.json", "--configuration", "3d_fullres"),
+        *("--trainers", "nnUNetTrainer,nnUNetTrainerMSTKD"),
+    ]
 
 
 def test_without_snakemake_it_writes_all_the_same(tmp_path, monkeypatch, capsys):

@@ -1,5 +1,6 @@
 """Settings of the trainers: frozen, validated, stored with each model in a section of its plans (L2)."""
 
+from nnunetv2_mstkd.distillation.settings.acn import ACN_SCALE, ACNSettings
 from nnunetv2_mstkd.distillation.settings.dedicated import DedicatedSettings
 from nnunetv2_mstkd.distillation.settings.distillation import (
     EMA,
@@ -21,9 +22,11 @@ from nnunetv2_mstkd.distillation.settings.plans_section import (
 )
 from nnunetv2_mstkd.distillation.settings.ra_hved import RAHVEDSettings
 from nnunetv2_mstkd.distillation.settings.rmbts import RMBTSSettings
+from nnunetv2_mstkd.distillation.settings.smunet import SMU_NET_SCALE, SMUNetSettings
 from nnunetv2_mstkd.distillation.settings.subset import SubsetSettings
 
 __all__ = [
+    "ACN_SCALE",
     "CHANNEL_NAMES",
     "EMA",
     "FROZEN",
@@ -31,12 +34,15 @@ __all__ = [
     "PAPER_SCALE",
     "SECTION",
     "SHARED",
+    "SMU_NET_SCALE",
+    "ACNSettings",
     "DedicatedSettings",
     "DistillationSettings",
     "M2FTransSettings",
     "MMFormerSettings",
     "RAHVEDSettings",
     "RMBTSSettings",
+    "SMUNetSettings",
     "SubsetSettings",
     "modalities_from_plans",
     "passed_over_settings",

@@ -39,10 +39,14 @@ class DistillationSettings(DedicatedSettings):
         weight_multiscale: of L_MST, the multi-scale features' squared difference.
         weight_extreme_value: of L_EVD, between re-weighted attention maps.
         weight_style_matching: of L_M1..3, between cross-Gram matrices.
+        weight_gram_style: of the style features' Gram matrices' squared difference (SMU-Net).
+        weight_mutual_information: of L_MI, the student's prediction of the teacher's deepest feature (ACN).
         weight_adversarial: of L_adv for the student.
-        relative_features: True measures the features of the content, multiscale and style matching terms in units of
-            the teacher's root mean square, so that their weights do not depend on how large features happen to be;
-            False compares them as they are, as released.
+        weight_entropy_adversarial: likewise, of a discriminator of the predictions' entropy (ACN).
+        weight_knowledge_adversarial: likewise, of a discriminator of the deepest feature (ACN).
+        relative_features: True measures the features of the content, multiscale, style matching and Gram style terms
+            in units of the teacher's root mean square, so that their weights do not depend on how large features happen
+            to be; False compares them as they are, as released.
         extreme_value_normalization: "rows" or "tokens" (the published form, scaled by the token count).
         shared_initialization: True lets the second network start from the student's initial weights, so that channels
             of the same number mean the same when their features are compared; False draws its own, as released. Other
@@ -55,7 +59,7 @@ class DistillationSettings(DedicatedSettings):
         incomplete_teacher_weight: in [0, 1]; factor of all distillation terms for samples of which the teacher itself
             lacks modalities. Samples that are complete have 1.
         ramp_fraction: in [0, 1]; part of all iterations over which the distillation weights rise from 0.7 % to 100 %.
-        discriminator_lr: initial learning rate of the discriminator's Adam; decays as the branches' does.
+        discriminator_lr: initial learning rate of the discriminators' Adam; decays as the branches' does.
     """
 
     teacher: str = NETWORK
@@ -72,7 +76,11 @@ class DistillationSettings(DedicatedSettings):
     weight_multiscale: float = 0.02
     weight_extreme_value: float = 1.0
     weight_style_matching: float = 0.03
+    weight_gram_style: float = 0.0
+    weight_mutual_information: float = 0.0
     weight_adversarial: float = 2e-4 / PAPER_SCALE
+    weight_entropy_adversarial: float = 0.0
+    weight_knowledge_adversarial: float = 0.0
     relative_features: bool = True
     extreme_value_normalization: Literal["rows", "tokens"] = "rows"
     shared_initialization: bool = True
@@ -115,10 +123,10 @@ class DistillationSettings(DedicatedSettings):
             )
         if self.teacher == FROZEN and not self.teacher_checkpoint:
             raise SettingsError("Setting 'teacher' is 'frozen': give the file of its weights as 'teacher_checkpoint'")
-        if self.teacher == SHARED and self.fixed_subset is not None:
+        if self.teacher in (SHARED, EMA) and self.fixed_subset is not None:
             raise SettingsError(
-                f"Setting 'fixed_subset' is {self.fixed_subset!r}: with 'teacher' {SHARED!r} there is one network, "
-                f"which would see nothing else as teacher either. Take another kind of teacher"
+                f"Setting 'fixed_subset' is {self.fixed_subset!r}: with 'teacher' {self.teacher!r} the teacher has the "
+                f"student's weights, which never learn from anything else. Take another kind of teacher"
             )
         without_effect = {
             "teacher_ema_decay": self.teacher != EMA,

@@ -10,7 +10,7 @@ class M2FTransSettings(SubsetSettings):
     """Settings of nnUNetTrainerM2FTrans. Weights are relative to the segmentation loss, which has weight 1.
 
     Args:
-        weight_separate: of the segmentation loss of each modality by itself.
+        weight_separate: of the segmentation loss of each modality by itself; at 0 its decoder is not built.
         weight_regional: of the segmentation loss of each coarser scale of the decoder.
     """
 

@@ -9,9 +9,13 @@ from nnunetv2_mstkd.distillation.settings.subset import SubsetSettings
 class RMBTSSettings(SubsetSettings):
     """Settings of nnUNetTrainerRMBTS. Weights are relative to the segmentation loss, which has weight 1.
 
+    Both are, as released, of each modality by itself: M modalities together have M times as much. With both 0 no image
+    is rebuilt.
+
     Args:
-        weight_reconstruction: of the mean absolute difference of each modality's reconstruction and its image.
-        weight_style_kl: of the KL divergence of the style parameters from a standard normal distribution.
+        weight_reconstruction: of the mean absolute difference of a modality's rebuilt image and its image.
+        weight_style_kl: of the KL divergence of a modality's style parameters from standard normal distributions,
+            summed over the parameters.
     """
 
     weight_reconstruction: float = 0.1

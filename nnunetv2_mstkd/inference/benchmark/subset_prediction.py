@@ -15,6 +15,7 @@ from nnunetv2_mstkd.distillation.subset_draw import mask_modalities
 from nnunetv2_mstkd.inference.around_network import labels_of
 from nnunetv2_mstkd.inference.engines.engine_predictor import build_predictor
 from nnunetv2_mstkd.inference.engines.names import AUTO
+from nnunetv2_mstkd.inference.modality_encoders import has_modality_encoders
 from nnunetv2_mstkd.inference.model import Model
 from nnunetv2_mstkd.modalities import ModalitySubset
 
@@ -52,6 +53,9 @@ class EverySubset(nn.Module):
 class SubsetPredictor:
     """A model that predicts a case under masks; absent channels are zero, as they are after `mstkd predict` prepared.
 
+    A network with an encoder for each modality is told each subset, as by `mstkd predict`: one after another, since
+    the encoders that run are others.
+
     Args:
         model: whose folds are averaged.
         device: where the network runs.
@@ -80,7 +84,8 @@ class SubsetPredictor:
         )
         self._network = EverySubset(self._predictor.network)  # whose engine takes the masked images
         self._predictor.network = self._network
-        self._most_per_forward = 2 ** len(model.modalities)  # until memory runs out: no limit
+        # until memory runs out: no limit, unless each subset is a network of its own
+        self._most_per_forward = 1 if has_modality_encoders(model.network) else 2 ** len(model.modalities)
         self._num_heads: int = model.labels.num_segmentation_heads
 
     @property
@@ -130,6 +135,8 @@ class SubsetPredictor:
         return None
 
     def _forward(self, image: Tensor, subsets: Sequence[ModalitySubset]) -> Tensor:
+        if len(subsets) == 1:
+            self._predictor.see(subsets[0])
         self._network.modality_mask = torch.tensor([subset.present for subset in subsets])
         # its one use in the sliding window is the number of channels of the logits
         self._predictor.label_manager = SimpleNamespace(num_segmentation_heads=self._num_heads * len(subsets))

@@ -6,6 +6,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from nnunetv2_mstkd.inference.engines.engine import Engine
+from nnunetv2_mstkd.inference.modality_encoders import see_only
+from nnunetv2_mstkd.modalities import ModalitySubset
 
 
 class EngineNetwork(nn.Module):
@@ -44,6 +46,16 @@ class EngineNetwork(nn.Module):
     def release(self) -> None:
         """Let the engine go; the next tile has it made anew."""
         self._engine = self._of_background = None
+
+    def see(self, subset: ModalitySubset) -> None:
+        """Tell a network with an encoder for each modality what the next tiles have; it is another one from then on."""
+        if see_only(self.network, subset):
+            self.release()
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether the engine is there."""
+        return self._engine is not None
 
     def warm_up(self, tile_shape: Sequence[int]) -> Engine:
         """Return the engine for tiles (C, *patch), which is made unless it is there."""

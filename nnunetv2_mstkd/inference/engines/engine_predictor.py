@@ -17,7 +17,9 @@ from nnunetv2_mstkd.inference.engines.choice import Choice, choose_engine, slowe
 from nnunetv2_mstkd.inference.engines.engine_network import EngineNetwork
 from nnunetv2_mstkd.inference.engines.model_engines import ModelEngines
 from nnunetv2_mstkd.inference.engines.names import AUTO, TORCH_FLOAT32
+from nnunetv2_mstkd.inference.modality_encoders import see_only
 from nnunetv2_mstkd.inference.model import Model
+from nnunetv2_mstkd.modalities import ModalitySubset
 
 
 class EnginePredictor(nnUNetPredictor):
@@ -29,6 +31,7 @@ class EnginePredictor(nnUNetPredictor):
 
     choice: Choice
     network: Any
+    _model_network: Any  # what `network` stands in for
     _engines: ModelEngines
     _engine_network: EngineNetwork
     _warn: Callable[[str], None]
@@ -38,6 +41,7 @@ class EnginePredictor(nnUNetPredictor):
     def take_engine(self, choice: Choice, model: Model, warn: Callable[[str], None]) -> None:
         """Run the network by an engine from now on; call it after `manual_initialization`."""
         self.choice, self._warn, self._has_regions = choice, warn, bool(model.labels.has_regions)
+        self._model_network = self.network
         if self.device.type != "cpu":
             return
         self._engines = ModelEngines(model, warn)
@@ -51,12 +55,25 @@ class EnginePredictor(nnUNetPredictor):
         """Name of the engine: the one in use, and before the first case the one that is to be."""
         return self.choice.name
 
-    @torch.inference_mode()
-    def warm_up(self) -> None:
-        """Make the engine, so that the first case need not wait for it; what stops it is told by that case."""
+    def see(self, subset: ModalitySubset) -> None:
+        """Tell a network with an encoder for each modality what the case has that is predicted next."""
         if self.device.type == "cpu":
+            self._engine_network.see(subset)
+        else:
+            see_only(self._model_network, subset)
+
+    @torch.inference_mode()
+    def warm_up(self, subset: ModalitySubset | None = None) -> None:
+        """Make the engine, so that the first case need not wait for it; what stops it is told by that case.
+
+        Args:
+            subset: that the first case has; None: all.
+        """
+        if self.device.type == "cpu" and not self._engine_network.is_warm:
             settings = self.plans_manager, self.configuration_manager, self.dataset_json
             with contextlib.suppress(Exception):
+                if subset is not None:
+                    self.see(subset)
                 self._engine_network.warm_up((determine_num_input_channels(*settings), *settings[1].patch_size))
 
     def predict_sliding_window_return_logits(self, input_image: Tensor) -> Tensor:

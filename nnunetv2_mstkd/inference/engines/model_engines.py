@@ -13,6 +13,7 @@ from nnunetv2_mstkd.inference.engines.engine_cache import EngineCache, key_of
 from nnunetv2_mstkd.inference.engines.names import TORCH_BFLOAT16, TORCH_FLOAT32
 from nnunetv2_mstkd.inference.engines.openvino_engine import OpenVINO, compile_network
 from nnunetv2_mstkd.inference.engines.torch_engine import TorchBFloat16, TorchFloat32
+from nnunetv2_mstkd.inference.modality_encoders import seen_channels
 from nnunetv2_mstkd.inference.model import Model
 
 _COMPILED, _AGREEMENT = "compiled", "agreement.json"  # what is kept of an engine
@@ -36,7 +37,7 @@ class ModelEngines:
 
         Args:
             name: of the engine.
-            network: with the weights of the fold.
+            network: with the weights of the fold; one with an encoder for each modality has been told what there is.
             fold: index into the model's folds.
             tile_shape: (C, *patch).
 
@@ -48,12 +49,12 @@ class ModelEngines:
         network = getattr(network, "_orig_mod", network)  # what torch.compile wraps
         if name == TORCH_BFLOAT16:
             return TorchBFloat16(network)
-        cache = self._cache(name, fold)
-        if (kept := cache.get(_COMPILED)) is not None:
+        cache, kind = self._cache(name, fold), _compiled(network)
+        if (kept := cache.get(kind)) is not None:
             with contextlib.suppress(RuntimeError):  # damaged: it is compiled anew
                 return OpenVINO(kept, name)
         compiled = compile_network(network, (1, *tile_shape), name)
-        cache.put(_COMPILED, compiled)
+        cache.put(kind, compiled)
         return OpenVINO(compiled, name)
 
     def remembered(self, name: str) -> Agreement | None:
@@ -88,3 +89,9 @@ class ModelEngines:
         """Warn of the first folder that cannot be written: the other folds' are no news."""
         warn, self._warn = self._warn, lambda _: None
         warn(line)
+
+
+def _compiled(network: nn.Module) -> str:
+    """Return what a compiled network is kept as: those whose encoders run for some modalities only, side by side."""
+    channels = seen_channels(network)
+    return _COMPILED if channels is None else f"channels_{'_'.join(map(str, channels))}.{_COMPILED}"

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from nnunetv2_mstkd.checksum import sha256_of
 from nnunetv2_mstkd.distillation.settings import SECTION, DistillationSettings
-from nnunetv2_mstkd.distillation.step import active_weights
+from nnunetv2_mstkd.distillation.terms import active_weights
 from nnunetv2_mstkd.errors import CheckpointError, SettingsError
 from nnunetv2_mstkd.inference.model_folder import read_json
 from nnunetv2_mstkd.inference.safe_checkpoint import CONFIGURATION, INIT_ARGS, TRAINER_NAME, WEIGHTS, load_checkpoint
@@ -23,7 +23,7 @@ _MODEL_FILES = {"plans": "plans.json", "dataset_json": "dataset.json"}  # by the
 _PLANNED = ("spacing", "normalization_schemes", "use_mask_for_norm")
 _DESCRIBED = ("channel_names", "labels", "regions_class_order")
 _NEEDS_TRANSFORMER = ("multiscale", "extreme_value")
-_NEEDS_FUSION = ("content", "style_matching", "adversarial")
+_NEEDS_FUSION = ("content", "style_matching", "gram_style", "adversarial")
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ def features(seed, scale=1.0, with_style=True, dtype=torch.float32):
 def terms(teacher, student, **settings):
     teacher_is_complete = torch.ones(len(teacher.encoded), dtype=torch.bool)
     target = StepTarget(None, True, None, ~teacher_is_complete, teacher_is_complete)
-    return distillation_terms(teacher, student, None, target, DistillationSettings(**FEATURE_TERMS, **settings))
+    return distillation_terms(teacher, student, {}, target, DistillationSettings(**FEATURE_TERMS, **settings))
 
 
 def test_the_teacher_s_features_have_unit_mean_square_in_each_sample():

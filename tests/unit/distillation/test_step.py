@@ -6,17 +6,16 @@ import pytest
 import torch
 from torch import nn
 
-from nnunetv2_mstkd.architectures import MSTKDNetwork, StyleDiscriminator
+from nnunetv2_mstkd.architectures import MSTKDNetwork
 from nnunetv2_mstkd.distillation.settings import DistillationSettings
 from nnunetv2_mstkd.distillation.step import (
-    DISTILLATION_TERMS,
     STUDENT_SEGMENTATION,
     TEACHER_SEGMENTATION,
     StepTarget,
-    active_weights,
     discriminator_loss,
     distillation_terms,
     full_resolution,
+    judged,
     needs_attention,
     sample_weights,
     segmentation_terms,
@@ -24,27 +23,40 @@ from nnunetv2_mstkd.distillation.step import (
     total_loss,
     valid_voxels,
 )
+from nnunetv2_mstkd.distillation.term_modules import build_discriminators, build_regressor
+from nnunetv2_mstkd.distillation.terms import (
+    ADVERSARIAL,
+    DISCRIMINATORS,
+    DISTILLATION_TERMS,
+    ENTROPY,
+    KNOWLEDGE,
+    MUTUAL_INFORMATION,
+    active_weights,
+)
 
-WITH_CONTENT = {"weight_content": 0.005}
+OF_MSTKD = {"consistency", "logits", "multiscale", "extreme_value", "style_matching", "adversarial"}
+OTHERS = {"content", "gram_style", MUTUAL_INFORMATION, ENTROPY, KNOWLEDGE}  # weight 0 by default
+WITHOUT_PART = {MUTUAL_INFORMATION, ENTROPY, KNOWLEDGE}  # they need neither transformer nor fusion
+WITH_ALL = {f"weight_{term}": 0.005 for term in OTHERS}
 BOTH, NONE = torch.tensor([True, True]), torch.tensor([False, False])
 ABLATIONS = {
-    "default": ({}, set(DISTILLATION_TERMS) - {"content"}),
-    "all": (WITH_CONTENT, set(DISTILLATION_TERMS)),
+    "default": ({}, OF_MSTKD),
+    "all": (WITH_ALL, set(DISTILLATION_TERMS)),
     "noMSTKD": (
-        {"use_multiscale_transformer": False, **WITH_CONTENT},
-        {"consistency", "logits", "content", "style_matching", "adversarial"},
+        {"use_multiscale_transformer": False, **WITH_ALL},
+        set(DISTILLATION_TERMS) - {"multiscale", "extreme_value"},
     ),
-    "noGSME": ({"use_style_matching": False, **WITH_CONTENT}, {"consistency", "logits", "multiscale", "extreme_value"}),
-    "noSLKD": (
-        {"use_logit_distillation": False, **WITH_CONTENT},
-        {"content", "multiscale", "extreme_value", "style_matching", "adversarial"},
+    "noGSME": (
+        {"use_style_matching": False, **WITH_ALL},
+        {"consistency", "logits", "multiscale", "extreme_value"} | WITHOUT_PART,
     ),
-    "one weight 0": ({"weight_logits": 0.0, **WITH_CONTENT}, set(DISTILLATION_TERMS) - {"logits"}),
+    "noSLKD": ({"use_logit_distillation": False, **WITH_ALL}, set(DISTILLATION_TERMS) - {"consistency", "logits"}),
+    "one weight 0": ({"weight_logits": 0.0, **WITH_ALL}, set(DISTILLATION_TERMS) - {"logits"}),
 }
 
 
 class Branches:
-    """Teacher, student and discriminator on one plan, with a batch of two."""
+    """Teacher, student and what the terms need beside them on one plan, with a batch of two."""
 
     def __init__(self, network_plan, settings, regions=True):
         self.settings, self.regions = settings, regions
@@ -56,7 +68,8 @@ class Branches:
         self.teacher, self.student = (
             MSTKDNetwork(self.plan.build(True), self.plan.patch_size, **options) for _ in range(2)
         )
-        self.discriminator = StyleDiscriminator(nn.Conv2d, 16)
+        self.discriminators = build_discriminators(settings, self.student.encoder, self.plan.classes)
+        self.regressor = build_regressor(settings, self.student.encoder)
         self.image = self.plan.image()
         self.teacher_is_complete = torch.tensor([True, True])
         self.masked = self.image.clone()
@@ -71,8 +84,7 @@ class Branches:
 
     def terms(self, valid=None):
         teacher, student, target = self.forward(valid)
-        discriminator = self.discriminator if self.settings.use_style_matching else None
-        return distillation_terms(teacher, student, discriminator, target, self.settings)
+        return distillation_terms(teacher, student, self.discriminators, target, self.settings, self.regressor)
 
 
 @pytest.fixture
@@ -155,15 +167,15 @@ def test_the_segmentation_loss_gets_full_precision(branches):
 
 
 def test_distillation_pulls_the_student_only(branches):
-    branches = branches(**WITH_CONTENT)
+    branches = branches(**WITH_ALL)
     sum(branches.terms().values()).backward()
     assert gradients(branches.student)
     assert not gradients(branches.teacher)
 
 
-@pytest.mark.parametrize("term", [t for t in DISTILLATION_TERMS if t != "adversarial"])
+@pytest.mark.parametrize("term", [t for t in DISTILLATION_TERMS if t not in DISCRIMINATORS])
 def test_co_training_pulls_the_teacher_too(branches, term):
-    branches = branches(co_training=True, **WITH_CONTENT)
+    branches = branches(co_training=True, **WITH_ALL)
     branches.terms()[term].backward()
     assert gradients(branches.student)
     assert gradients(branches.teacher)
@@ -171,30 +183,81 @@ def test_co_training_pulls_the_teacher_too(branches, term):
 
 @pytest.mark.parametrize("term", DISTILLATION_TERMS)
 def test_each_term_reaches_the_students_encoder(branches, term):
-    branches = branches(**WITH_CONTENT)
+    branches = branches(**WITH_ALL)
     branches.terms()[term].backward()
     assert gradients(branches.student.encoder)
 
 
-def test_the_students_adversarial_term_leaves_the_discriminator_alone(branches):
-    branches = branches()
-    branches.terms()["adversarial"].backward()
-    assert not gradients(branches.discriminator)
-    assert all(weight.requires_grad for weight in branches.discriminator.parameters())
+@pytest.mark.parametrize("term", DISCRIMINATORS)
+def test_the_students_adversarial_term_leaves_the_discriminator_alone(branches, term):
+    branches = branches(**WITH_ALL)
+    branches.terms()[term].backward()
+    assert not gradients(branches.discriminators[term])
+    assert all(weight.requires_grad for weight in branches.discriminators[term].parameters())
     assert gradients(branches.student)
 
 
-def test_the_discriminators_loss_leaves_the_networks_alone(branches):
-    branches = branches()
+@pytest.mark.parametrize("term", DISCRIMINATORS)
+def test_the_discriminators_loss_leaves_the_networks_alone(branches, term):
+    branches = branches(**WITH_ALL)
     teacher, student, target = branches.forward()
-    discriminator_loss(branches.discriminator, teacher.style, student.style, target).backward()
-    assert gradients(branches.discriminator)
+    maps = [judged(term, features, target.regions, target.valid) for features in (teacher, student)]
+    discriminator_loss(branches.discriminators[term], *maps, target).backward()
+    assert gradients(branches.discriminators[term])
     assert not gradients(branches.teacher)
     assert not gradients(branches.student)
 
 
+def test_each_discriminator_sees_what_is_its_own(branches):
+    features, _, _ = branches(**WITH_ALL).forward()
+    assert judged(ADVERSARIAL, features, True, None) is features.style
+    assert judged(KNOWLEDGE, features, True, None) is features.encoded
+    probs = torch.sigmoid(features.logits[0])
+    entropy = -(probs * probs.log2() + (1 - probs) * (1 - probs).log2())
+    torch.testing.assert_close(judged(ENTROPY, features, True, None), entropy)
+
+
+def test_the_teachers_feature_is_what_the_regressor_is_to_predict(branches):
+    """The released code of ACN gives the student's own feature as target: the teacher is not in the loss at all."""
+    branches = branches(**WITH_ALL)
+    teacher, student, target = branches.forward()
+
+    def term(teacher, student):
+        pair = branches.discriminators, target, branches.settings, branches.regressor
+        return distillation_terms(teacher, student, *pair)[MUTUAL_INFORMATION]
+
+    prediction, variance = branches.regressor(student.encoded)
+    per_channel = variance.reshape(-1, 1, 1)
+    by_hand = ((teacher.encoded - prediction) ** 2 / per_channel + per_channel.log()).mean() / 2
+    torch.testing.assert_close(term(teacher, student), by_hand)
+    assert term(teacher._replace(encoded=teacher.encoded + 1), student) != term(teacher, student)
+
+
+def test_the_regressor_is_trained_by_its_term_alone(branches):
+    branches = branches(**WITH_ALL)
+    terms = branches.terms()
+    terms.pop(MUTUAL_INFORMATION).backward(retain_graph=True)
+    assert all(weight.grad is not None and weight.grad.any() for weight in branches.regressor.parameters())
+    assert not gradients(branches.teacher)
+    branches.regressor.zero_grad()
+    sum(terms.values()).backward()
+    assert not gradients(branches.regressor)
+
+
+def test_gram_style_is_that_of_the_style_alone(branches):
+    branches = branches(relative_features=False, **WITH_ALL)
+    teacher, student, target = branches.forward()
+    terms = distillation_terms(teacher, student, branches.discriminators, target, branches.settings, branches.regressor)
+    grams = [f.style.flatten(2) @ f.style.flatten(2).mT / f.style[0, 0].numel() for f in (teacher, student)]
+    torch.testing.assert_close(terms["gram_style"], (grams[0] - grams[1]).square().mean())
+    # the released value: numerically nothing beside a segmentation loss of order 1
+    released = [gram * 2 / (2 * teacher.style.shape[1]) for gram in grams]  # / (B C V) with B = 1 a sample
+    factor = 1e-4 / (4 * teacher.style.shape[1] ** 2 * teacher.style[0, 0].numel() ** 2)
+    assert (released[0] - released[1]).square().sum((1, 2)).max() * factor < 1e-8 * terms["gram_style"]
+
+
 def test_a_complete_sample_does_not_count_as_lacking(branches):
-    discriminator = branches().discriminator
+    discriminator = branches().discriminators[ADVERSARIAL]
     teacher_style, student_style = torch.randn(2, 2, 16, 4, 4).unbind()
     target = StepTarget(None, True, None, torch.tensor([False, True]), BOTH)
     loss = discriminator_loss(discriminator, teacher_style, student_style, target)
@@ -206,7 +269,7 @@ def test_a_complete_sample_does_not_count_as_lacking(branches):
 
 
 def test_a_teacher_that_lacks_something_does_not_count_as_full(branches):
-    discriminator = branches().discriminator
+    discriminator = branches().discriminators[ADVERSARIAL]
     teacher_style, student_style = torch.randn(2, 2, 16, 4, 4).unbind()
     target = StepTarget(None, True, None, NONE, torch.tensor([True, False]))
     loss = discriminator_loss(discriminator, teacher_style, student_style, target)
@@ -219,7 +282,7 @@ def test_a_teacher_that_lacks_something_does_not_count_as_full(branches):
 
 @pytest.mark.parametrize("regions", [True, False])
 def test_samples_of_an_incomplete_teacher_are_not_distilled(branches, regions):
-    branches = branches(regions, **WITH_CONTENT)
+    branches = branches(regions, **WITH_ALL)
     branches.teacher.eval()
     branches.student.eval()
     branches.teacher_is_complete = torch.tensor([True, False])
@@ -234,7 +297,7 @@ def test_samples_of_an_incomplete_teacher_are_not_distilled(branches, regions):
 @pytest.mark.parametrize("regions", [True, False])
 @pytest.mark.parametrize("batch_size", [1, 2])
 def test_a_batch_without_a_complete_sample_distils_nothing_and_stays_finite(branches, regions, batch_size):
-    branches = branches(regions, **WITH_CONTENT)
+    branches = branches(regions, **WITH_ALL)
     branches.image, branches.masked = branches.image[:batch_size], branches.masked[:batch_size]
     branches.teacher_is_complete = NONE[:batch_size]
     terms = branches.terms()
@@ -264,16 +327,16 @@ def test_discriminator_learns_full_from_missing(branches):
 
 
 @pytest.mark.parametrize("regions", [True, False])
-@pytest.mark.parametrize("term", ["consistency", "logits"])
+@pytest.mark.parametrize("term", ["consistency", "logits", ENTROPY])
 def test_the_ignore_label_is_ignored(branches, regions, term):
-    branches = branches(regions)
+    branches = branches(regions, weight_entropy_adversarial=1.0)
     teacher, student, _ = branches.forward()
     valid = torch.ones(2, 1, *branches.plan.patch_size, dtype=torch.bool)
     valid[:, :, :3] = False
     target = StepTarget(None, regions, valid, NONE, BOTH)
 
     def compute(student, target):
-        return distillation_terms(teacher, student, branches.discriminator, target, branches.settings)[term]
+        return distillation_terms(teacher, student, branches.discriminators, target, branches.settings)[term]
 
     value = compute(student, target)
     changed = [scale.clone() for scale in student.logits]
@@ -320,7 +383,7 @@ def test_valid_voxels_of_regions_are_outside_the_last(dtype):
 
 @pytest.mark.parametrize("regions", [True, False])
 def test_bfloat16_autocast_is_finite_and_close(branches, regions):
-    branches = branches(regions)
+    branches = branches(regions, **WITH_ALL)
     branches.teacher.eval()  # no dropout: the same step twice
     branches.student.eval()
     full = branches.terms()

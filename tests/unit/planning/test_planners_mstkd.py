@@ -149,7 +149,7 @@ def test_additional_state_is_that_of_two_branches_and_a_discriminator(network_pl
     parameters = sum(p.numel() for p in plain.parameters())
     memory = StepMemory(plain, plan.patch_size)
     branch = sum(p.numel() for p in memory.branch.parameters())
-    discriminator = sum(p.numel() for p in memory.discriminator.parameters())
+    discriminator = sum(p.numel() for p in memory.discriminators["adversarial"].parameters())
     # SGD: weight, gradient, momentum, half-precision copy; Adam has one moment more
     assert memory.additional_state_bytes() == 14 * (2 * branch - parameters) + 18 * discriminator
     assert memory.additional_state_bytes("Adam") == 18 * (2 * branch + discriminator) - 14 * parameters

@@ -26,6 +26,12 @@ def test_names_are_the_permanent_ones():
         "nnUNetTrainerMSTKD_noSLKD",
         "nnUNetTrainerMSTKDPaper",
         "nnUNetTrainerModalityDropout",
+        "nnUNetTrainerACN",
+        "nnUNetTrainerSMUNet",
+        "nnUNetTrainerRAHVED",
+        "nnUNetTrainerRMBTS",
+        "nnUNetTrainerMMFormer",
+        "nnUNetTrainerM2FTrans",
     }
     assert not any("__" in name for name in NAMES)  # nnU-Net's separator in folder names
 

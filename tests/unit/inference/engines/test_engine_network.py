@@ -4,9 +4,12 @@ import itertools
 
 import pytest
 import torch
+from masked_concatenation import MaskedConcatenation
 
 from nnunetv2_mstkd.inference.engines.engine_network import EngineNetwork
-from nnunetv2_mstkd.inference.engines.torch_engine import TorchFloat32
+from nnunetv2_mstkd.inference.engines.torch_engine import TorchBFloat16, TorchFloat32
+from nnunetv2_mstkd.inference.modality_encoders import has_modality_encoders, see_only, seen_channels
+from nnunetv2_mstkd.modalities import Modalities
 
 
 class CountingEngine(TorchFloat32):
@@ -92,3 +95,66 @@ def test_another_engine_is_taken_from_the_next_tile_on(stand_in):
     network.use("openvino-float32")
     network(plan.image(batch=1))
     assert [name for name, _, _ in made] == ["torch-float32", "openvino-float32"]
+
+
+# --- An encoder for each modality -------------------------------------------------------------------------------------
+
+MODALITIES = Modalities(("T1", "T1ce", "T2", "FLAIR"))
+FIRST, SECOND = MODALITIES.subset("T1,T2"), MODALITIES.subset("FLAIR")
+
+
+@pytest.fixture
+def multi_encoder(network_plan):
+    """A network with an encoder for each modality, with weights whose answer to zeros is not zero; and its plan."""
+    plan = network_plan(num_stages=3)
+
+    def build(num_inputs, num_outputs, width):
+        widths = tuple(width(features) for features in plan.widths)
+        return plan.but(channels=num_inputs, classes=num_outputs, features=widths).build()
+
+    network = MaskedConcatenation(build, plan.channels, plan.classes).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    return plan, network
+
+
+@pytest.mark.parametrize("engine", [TorchFloat32, TorchBFloat16])
+@torch.inference_mode()
+def test_another_subset_has_an_engine_and_a_background_of_its_own(multi_encoder, engine):
+    plan, network = multi_encoder
+    made = []
+
+    def make(*arguments):
+        made.append(seen_channels(network))
+        return engine(network)
+
+    stand_in = EngineNetwork(network, [network.state_dict()], engine.name, make)
+    tile, background = plan.image(batch=1), torch.zeros(1, plan.channels, *plan.patch_size)
+    for subset in (FIRST, FIRST, SECOND, FIRST):
+        stand_in.see(subset)
+        found = stand_in(tile), stand_in(background)
+        see_only(network, subset)
+        assert torch.equal(found[0], engine(network)(tile))
+        assert torch.equal(found[1], engine(network)(background))
+    assert made == [FIRST.channels, SECOND.channels, FIRST.channels]  # the same subset again is no reason for another
+
+
+def test_a_network_with_one_encoder_is_told_nothing(stand_in):
+    plan, plain, _, network, made = stand_in
+    network(plan.image(batch=1))
+    network.see(FIRST)
+    network(plan.image(batch=1))
+    assert len(made) == 1
+    assert not has_modality_encoders(plain)
+    assert seen_channels(plain) is None
+    assert not see_only(plain, FIRST)
+
+
+def test_a_wrapped_network_is_told_all_the_same(multi_encoder):
+    _, network = multi_encoder
+    compiled = torch.compile(network)
+    assert has_modality_encoders(compiled)
+    assert see_only(compiled, SECOND)
+    assert network.present == seen_channels(compiled) == (3,)
+    assert not see_only(compiled, SECOND)

@@ -1,0 +1,79 @@
+"""What the trainers of mmFormer and M2FTrans have in common (L3)."""
+
+import copy
+from functools import cached_property
+from typing import Any
+
+import torch
+from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
+from torch import Tensor, nn
+
+from nnunetv2_mstkd.architectures.grid_resize import resize
+from nnunetv2_mstkd.architectures.multi_encoder import MultiEncoderFeatures
+from nnunetv2_mstkd.architectures.multi_encoder.separate_decoder import SeparateDecoder
+from nnunetv2_mstkd.losses._precision import in_full_precision
+from nnunetv2_mstkd.trainers.multi_encoder_trainer import SEGMENTATION, MultiEncoderBatch, MultiEncoderTrainer
+
+SEPARATE, REGIONAL = "separate", "regional"
+
+
+class FusionTransformerTrainer(MultiEncoderTrainer):
+    """Segments from the fusion, from each modality by itself and at each scale. Not a trainer to ask for by name."""
+
+    settings: Any
+
+    def build_auxiliary(self, network: Any) -> nn.Module | None:
+        """Return the decoder of single modalities; None where its loss has weight 0."""
+        if self.settings.weight_separate == 0:
+            return None
+        num_outputs = self.label_manager.num_segmentation_heads
+        return SeparateDecoder(self.plan_networks(), len(self.modalities), num_outputs)
+
+    def loss_terms(self, batch: MultiEncoderBatch, features: MultiEncoderFeatures) -> dict[str, Tensor]:
+        """Return the loss of the logits, of those of each modality by itself, and of the coarser scales."""
+        logits = features.logits if isinstance(features.logits, list) else [features.logits]
+        terms = {SEGMENTATION: self.full_resolution_loss(logits[0], batch.target)}
+        if self.auxiliary is not None:
+            terms[SEPARATE] = self._separate_loss(self.auxiliary(features.encoded), batch)
+        if coarser := logits[1:]:
+            terms[REGIONAL] = self._regional_loss(coarser, batch)
+        return terms
+
+    def term_weights(self) -> dict[str, float]:
+        """Return the weights of the settings."""
+        return {SEPARATE: self.settings.weight_separate, REGIONAL: self.settings.weight_regional}
+
+    def _separate_loss(self, logits: Tensor, batch: MultiEncoderBatch) -> Tensor:
+        """Return the sum over modalities of the loss of logits (B, M, C, *patch), each on the samples that have it."""
+        return torch.stack([self._loss_of_modality(logits, channel, batch) for channel in range(logits.shape[1])]).sum()
+
+    def _loss_of_modality(self, logits: Tensor, channel: int, batch: MultiEncoderBatch) -> Tensor:
+        rows = batch.available[:, channel].nonzero().squeeze(1)
+        if not len(rows):
+            return 0 * logits[:, channel].float().sum()  # in the graph: DDP waits for every weight's gradient
+        return in_full_precision(self._loss_within_rank)(logits[rows, channel], _finest(batch.target)[rows])
+
+    @cached_property
+    def _loss_within_rank(self) -> Any:
+        """nnU-Net's loss without deep supervision, of what one rank has.
+
+        Its batch Dice waits for all ranks, of which some may have no sample with a modality.
+        """
+        loss = self.loss.loss if isinstance(self.loss, DeepSupervisionWrapper) else self.loss
+        if not self.is_ddp:
+            return loss
+        alone = copy.deepcopy(loss)
+        for part in alone.modules():
+            if hasattr(part, "ddp"):
+                part.ddp = False
+        return alone
+
+    def _regional_loss(self, coarser: list[Tensor], batch: MultiEncoderBatch) -> Tensor:
+        """Return the sum over scales of the loss of their logits at full resolution."""
+        target = _finest(batch.target)
+        losses = [self.full_resolution_loss(resize(scale.float(), target.shape[2:]), target) for scale in coarser]
+        return torch.stack(losses).sum()
+
+
+def _finest(target: Tensor | list[Tensor]) -> Tensor:
+    return target[0] if isinstance(target, list) else target

@@ -1,0 +1,150 @@
+"""nnUNetTrainerRAHVED (L3): wiring; the mathematics is in architectures/ and losses/."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import GradScaler, Tensor, nn
+
+from nnunetv2_mstkd.architectures.image_discriminator import ImageDiscriminator, judged_image
+from nnunetv2_mstkd.architectures.multi_encoder import MultiEncoderFeatures
+from nnunetv2_mstkd.architectures.multi_encoder.image_decoders import ImageDecoders
+from nnunetv2_mstkd.architectures.multi_encoder.ra_hved import RAHVEDLatents, RAHVEDNetwork
+from nnunetv2_mstkd.distillation.settings import RAHVEDSettings
+from nnunetv2_mstkd.distillation.step import frozen_scores, full_resolution
+from nnunetv2_mstkd.losses import gaussian_kl, least_squares_adversarial, masked_reconstruction
+from nnunetv2_mstkd.trainers.adversary import Adversary
+from nnunetv2_mstkd.trainers.multi_encoder_trainer import MultiEncoderBatch, MultiEncoderTrainer
+from nnunetv2_mstkd.trainers.plan_networks import PlanNetworks
+from nnunetv2_mstkd.unwrap import unwrap
+
+
+class nnUNetTrainerRAHVED(MultiEncoderTrainer):
+    """Train RA-HVED: latents fused as a product of experts, rebuilt images, a discriminator of full and partial input.
+
+    Each step sees each image twice, with all that its case has and with a subset of that.
+
+    Source: RA-HVED (ACCV 2022), as released. Differs in: plans, recipe and segmentation loss are nnU-Net's; all
+    subsets are drawn, where the released code never draws the one that lacks T1c alone, nor the whole.
+    """
+
+    default_settings: ClassVar[RAHVEDSettings] = RAHVEDSettings()
+    settings: RAHVEDSettings
+    adversary: Adversary | None
+    judged: tuple[Tensor, Tensor] | None = None  # of the step at hand: made from subsets, and from all
+
+    # building -------------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def build_multi_encoder(
+        cls, build: PlanNetworks, num_modalities: int, num_outputs: int, patch_size: tuple[int, ...], settings: Any
+    ) -> RAHVEDNetwork:
+        """Build the network."""
+        return RAHVEDNetwork(build, num_modalities, num_outputs, patch_size)
+
+    def build_auxiliary(self, network: Any) -> ImageDecoders:
+        """Return the decoders of the images."""
+        return ImageDecoders(self.plan_networks(), len(self.modalities), network.stage_features)
+
+    def configure_optimizers(self) -> tuple[torch.optim.Optimizer, Any]:
+        """Build what only training needs, the discriminator with its optimiser, and the networks' own."""
+        self.adversary = None
+        if self.settings.weight_adversarial > 0:
+            network: Any = unwrap(self.network)
+            channels = self.label_manager.num_segmentation_heads + len(self.modalities)
+            discriminator = ImageDiscriminator(network.encoders[0], channels).to(self.device)
+            scaler = GradScaler(self.device.type) if self.grad_scaler is not None else None
+            self.adversary = Adversary(discriminator, self.settings.discriminator_lr, self.num_epochs, scaler)
+        return super().configure_optimizers()
+
+    def initialize(self) -> None:
+        """Build all parts, distributed alike."""
+        super().initialize()
+        if self.adversary is not None:
+            self.adversary.discriminator = self.distribute(self.adversary.discriminator)
+
+    # one training step ----------------------------------------------------------------------------------------------
+
+    def seen(self, batch: MultiEncoderBatch) -> Tensor:
+        """Return the masks of both passes, (2 B, M): all that there is, and what was drawn."""
+        return torch.cat((batch.available, batch.modality_mask))
+
+    def loss_terms(self, batch: MultiEncoderBatch, features: MultiEncoderFeatures) -> dict[str, Tensor]:
+        """Return the loss terms by name, not yet weighted."""
+        full, drawn = _halves(features.logits)
+        latents: RAHVEDLatents = features.fused
+        full_skips, drawn_skips = _halves(latents.skips)
+        drawn_images, full_images = self.auxiliary(drawn_skips, full_skips)
+        terms = {
+            "segmentation": self.segmentation_loss(drawn, batch.target),
+            "full_segmentation": self.segmentation_loss(full, batch.target),
+            "reconstruction": masked_reconstruction(drawn_images, batch.image, batch.available, power=2),
+            "latent_kl": _mean_latent_kl(latents),
+        }
+        if self.adversary is not None:
+            regions = self.label_manager.has_regions
+            made = judged_image(full_resolution(drawn), drawn_images, regions)
+            real = judged_image(full_resolution(full).detach(), full_images, regions)
+            scores = frozen_scores(unwrap(self.adversary.discriminator), made)
+            terms["adversarial"] = least_squares_adversarial(scores, sample_weights=_dropped(batch))
+            self.judged = made.detach(), real
+        return terms
+
+    def term_weights(self) -> dict[str, float]:
+        """Return the weights of the settings."""
+        names = ("full_segmentation", "reconstruction", "latent_kl", "adversarial")
+        return {name: getattr(self.settings, f"weight_{name}") for name in names}
+
+    def after_step(self, batch: MultiEncoderBatch, features: MultiEncoderFeatures) -> dict[str, Tensor]:
+        """Train the discriminator: samples of which nothing was dropped are no example of what is made."""
+        if self.adversary is None or self.judged is None:
+            return {}
+        images, self.judged = torch.cat(self.judged), None
+
+        def loss_of(discriminator: nn.Module) -> Tensor:
+            made, real = discriminator(images).chunk(2)
+            loss = least_squares_adversarial(made, 0.0, sample_weights=_dropped(batch))
+            return self.settings.weight_adversarial / 2 * (loss + least_squares_adversarial(real, 1.0))
+
+        return {"discriminator": self.adversary.train_step(loss_of, self.autocast())}
+
+    # the loop -------------------------------------------------------------------------------------------------------
+
+    def on_train_epoch_start(self) -> None:
+        """Start an epoch's training, of the discriminator too."""
+        super().on_train_epoch_start()
+        if self.adversary is not None:
+            self.adversary.scheduler.step(self.current_epoch)
+
+    # checkpoints ----------------------------------------------------------------------------------------------------
+
+    def training_state(self) -> dict[str, Any]:
+        """Return what training needs beyond the network's weights; the discriminator too."""
+        adversary = None if self.adversary is None else self.adversary.state_dict()
+        return {**super().training_state(), "adversary_state": adversary}
+
+    def load_training_state(self, state: Mapping[str, Any]) -> None:
+        """Take back what `training_state` returned."""
+        super().load_training_state(state)
+        if self.adversary is not None:
+            self.adversary.load_state_dict(state["adversary_state"])
+
+
+def _dropped(batch: MultiEncoderBatch) -> Tensor:
+    """Return 1 for samples of which something was dropped, else 0, float (B,)."""
+    return (batch.modality_mask != batch.available).any(dim=1).float()
+
+
+def _halves(stacked: Any) -> tuple[Any, Any]:
+    """Return both halves of a batch of 2 B, of one tensor or of each in a list."""
+    if isinstance(stacked, Tensor):
+        first, second = stacked.chunk(2)
+        return first, second
+    pairs = [_halves(tensor) for tensor in stacked]
+    return [first for first, _ in pairs], [second for _, second in pairs]
+
+
+def _mean_latent_kl(latents: RAHVEDLatents) -> Tensor:
+    """Return the mean over the stages, of what the subsets were fused to."""
+    means, log_variances = _halves(latents.means)[1], _halves(latents.log_variances)[1]
+    return torch.stack([gaussian_kl(*stage) for stage in zip(means, log_variances, strict=True)]).mean()
