@@ -31,6 +31,7 @@ class Cohort:
         spacing_mm: isotropic.
         seed: of the cohort, not of the runs.
         number: nnU-Net's dataset id.
+        name: of the dataset. Results are of the data that is there, whatever the name: an older folder keeps its own.
         gpu_memory_target: GB, for nnUNetPlannerTiny: what sets the patch, hence the cost of an iteration.
         plans_name: under which its plans are kept.
     """
@@ -40,6 +41,7 @@ class Cohort:
     spacing_mm: float = 4.0
     seed: int = 1
     number: int = 910
+    name: str = "FirstEvidence"
     gpu_memory_target: float = 0.024
     plans_name: str = "nnUNetPlansStudy"
 
@@ -126,7 +128,7 @@ def prepare(work: Path, cohort: Cohort) -> StudyData:
 
 
 def _cohort_arguments(work: Path, cohort: Cohort) -> list[str]:
-    folder = work / "nnUNet_raw" / f"Dataset{cohort.number:03d}_FirstEvidence"
+    folder = work / "nnUNet_raw" / f"Dataset{cohort.number:03d}_{cohort.name}"
     options = {
         "--cases": cohort.cases,
         "--test-cases": cohort.test_cases,

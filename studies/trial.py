@@ -31,7 +31,7 @@ from nnunetv2_mstkd.trainers.metrics_log import MetricsLog
 from nnunetv2_mstkd.whole_file import whole_file
 
 FOLD = "all"  # every training case: the test cases are apart from them
-TRAINING_CODE = ("architectures", "losses", "distillation", "trainers")
+TRAINING_CODE = ("architectures", "losses", "distillation", "trainers", "inference", "planning")
 
 
 @dataclass(frozen=True)
@@ -204,7 +204,7 @@ def seed_all(seed: int) -> None:
 
 
 def code_hash() -> str:
-    """Return a short hash of the package's training code: it is no part of the key, so that comments may change."""
+    """Return a short hash of the code behind a result; it is no part of the key, so that comments may change."""
     root = Path(nnunetv2_mstkd.__file__).parent
     files = [file for folder in TRAINING_CODE for file in sorted((root / folder).rglob("*.py"))]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:8]

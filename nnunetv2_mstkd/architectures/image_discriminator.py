@@ -45,18 +45,22 @@ class ImageDiscriminator(nn.Module):
         return scores
 
 
-def judged_image(logits: Tensor, reconstruction: Tensor, regions: bool) -> Tensor:
+def judged_image(logits: Tensor, reconstruction: Tensor, regions: bool, *, valid: Tensor | None = None) -> Tensor:
     """Return what the discriminator sees: the probabilities, and the rebuilt images weighted towards the foreground.
 
     Args:
         logits: (B, C, *patch), full resolution.
         reconstruction: (B, M, *patch).
         regions: True: channels are regions that may overlap (sigmoid). False: exclusive classes (softmax).
+        valid: bool (B, 1, *patch), False where the label is to be ignored: probabilities and w are 0 there; None if
+            all voxels count.
 
     Returns:
         (B, C + M, *patch). The weights 1 + w have no gradient.
     """
     probs = torch.sigmoid(logits) if regions else functional.softmax(logits, dim=1)
+    if valid is not None:
+        probs = probs.masked_fill(~valid, 0)
     weights = 1 + foreground_confidence(probs.detach(), regions)
     return torch.cat((probs, reconstruction * weights), dim=1)
 

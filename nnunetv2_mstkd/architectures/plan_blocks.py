@@ -19,8 +19,16 @@ def plan_conv_block(encoder: Any, num_inputs: int, num_outputs: int, kernel_size
 
 def in_plan_style(encoder: Any, convolution: Any) -> nn.Sequential:
     """Return any convolution with norm and non-linearity after it."""
-    norm = [] if encoder.norm_op is None else [_norm(encoder, convolution.out_channels)]
+    norm = [] if encoder.norm_op is None else [normalization(encoder, convolution.out_channels)]
     return nn.Sequential(convolution, *norm, nonlinearity(encoder))
+
+
+def normalization(encoder: Any, features: int) -> nn.Module:
+    """Return the norm of features; the identity where the plan has none."""
+    found: nn.Module = nn.Identity()
+    if encoder.norm_op is not None:
+        found = encoder.norm_op(features, **(encoder.norm_op_kwargs or {}))
+    return found
 
 
 def nonlinearity(encoder: Any) -> nn.Module:
@@ -33,8 +41,3 @@ def kernel_and_padding(encoder: Any, size: Any) -> tuple[tuple[int, ...], tuple[
     """Return a planned kernel size, a number or one for each axis, and the padding that keeps the grid."""
     kernel = tuple(maybe_convert_scalar_to_list(encoder.conv_op, size))
     return kernel, tuple((n - 1) // 2 for n in kernel)
-
-
-def _norm(encoder: Any, features: int) -> nn.Module:
-    norm: nn.Module = encoder.norm_op(features, **(encoder.norm_op_kwargs or {}))
-    return norm

@@ -31,8 +31,8 @@ COMPARED_FEATURES = {
     "style_matching": ("encoded", "style", "content"),
     "gram_style": ("style",),
 }
-# the setting without which there is nothing to compare
-_PARTS = {
+# the setting of the network's part without which there is nothing to compare; other terms need no part
+NEEDED_PART = {
     "consistency": "use_logit_distillation",
     "logits": "use_logit_distillation",
     "content": "use_style_matching",
@@ -49,6 +49,6 @@ def active_weights(settings: DistillationSettings) -> dict[str, float]:
     weights = {
         term: float(getattr(settings, f"weight_{term}"))
         for term in DISTILLATION_TERMS
-        if term not in _PARTS or getattr(settings, _PARTS[term])
+        if term not in NEEDED_PART or getattr(settings, NEEDED_PART[term])
     }
     return {term: weight for term, weight in weights.items() if weight > 0}

@@ -1,6 +1,10 @@
 """Networks with an encoder for each modality, told what a case has (L3)."""
 
+from typing import Any
+
+import torch
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 from nnunetv2_mstkd.architectures.multi_encoder import MultiEncoderNetwork
 from nnunetv2_mstkd.modalities import ModalitySubset
@@ -29,3 +33,14 @@ def see_only(network: nn.Module, subset: ModalitySubset) -> bool:
         return False
     bare.present = subset.channels
     return True
+
+
+def uncompiled(network: Any) -> Any:
+    """Return a network that is told what each case has so that nothing compiles it: it would be anew for each subset.
+
+    To nnU-Net it is a compiled one, which its predictor leaves alone. Networks with one encoder are as they were; so
+    are those under DDP, whose wrapper nnU-Net asks for.
+    """
+    if isinstance(network, DistributedDataParallel) or not has_modality_encoders(network):
+        return network
+    return torch.compiler.disable(unwrap(network))  # type: ignore[no-untyped-call]  # torch has not typed it

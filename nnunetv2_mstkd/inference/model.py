@@ -25,6 +25,7 @@ from nnunetv2_mstkd.inference.model_folder import (
     require_entries,
     require_one_model,
 )
+from nnunetv2_mstkd.inference.preprocessor import take_as_told
 from nnunetv2_mstkd.inference.safe_checkpoint import (
     CONFIGURATION,
     INIT_ARGS,
@@ -142,6 +143,7 @@ def load_model(
         require_entries(plans_manager, configuration, dataset_json)
         needs = needed_subset(trainer, plans, Modalities.from_dataset_json(dataset_json))
         network = _build_network(trainer, plans_manager, configuration, dataset_json)
+    take_as_told(configuration)  # our predictors tell the network what each case has
     weights = [loaded[WEIGHTS] for loaded in checkpoints]
     _load_weights(network, weights, files)
     return Model(

@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from nnunetv2_mstkd.cases.voxels import find_emptiness
 from nnunetv2_mstkd.errors import CaseError, ModalityError
+from nnunetv2_mstkd.inference.environment import MODALITIES_VARIABLE
 from nnunetv2_mstkd.modalities import Modalities
 
 _OVERLAY = "nnunetv2.preprocessing.preprocessors.mstkd"
+_TO_BE_TOLD = "mstkd_to_be_told"  # a mark in a configuration, never on disk: names of the modalities
 
 
 class MSTKDPreprocessor(DefaultPreprocessor):
@@ -26,7 +28,12 @@ class MSTKDPreprocessor(DefaultPreprocessor):
     A channel that is constant counts as absent: it does not move the crop, and is zero after the normalisation,
     whatever the scheme. nnU-Net's own leaves zeros at zero with z-scores, but not with CT normalisation. Where every
     channel is constant the case is a blank image (the outermost slice of a 2D dataset), which is left to nnU-Net's own.
+
+    A network with an encoder for each modality takes a zero-filled file for an image unless it is told: then such a
+    case is refused.
     """
+
+    _case = "This case"
 
     def run_case(
         self,
@@ -40,7 +47,9 @@ class MSTKDPreprocessor(DefaultPreprocessor):
 
         Raises:
             ModalityError: if the files are not one per channel, in channel order; the message names missing and extra.
+                Or as `run_case_npy`.
         """
+        self._case = f"The case of {os.path.basename(image_files[0])}" if image_files else self._case
         if isinstance(dataset_json, dict):
             modalities = Modalities.from_dataset_json(dataset_json)
             if not (_lists(dataset_json, image_files) and len(image_files) == len(modalities)):
@@ -60,6 +69,7 @@ class MSTKDPreprocessor(DefaultPreprocessor):
 
         Raises:
             CaseError: if all of them are, and one is NaN.
+            ModalityError: if some are, and the network has to be told what is absent, and was not.
         """
         how = [find_emptiness(channel) for channel in data]
         settings = plans_manager, configuration_manager, dataset_json
@@ -68,6 +78,8 @@ class MSTKDPreprocessor(DefaultPreprocessor):
                 raise CaseError(f"The case has nothing: its channels are {', '.join(map(str, how))}")
             return DefaultPreprocessor(self.verbose).run_case_npy(data, seg, properties, *settings)
         absent = [channel for channel, emptiness in enumerate(how) if emptiness]
+        if absent and (names := configuration_manager.configuration.get(_TO_BE_TOLD)):
+            raise _untold(self._case, Modalities(tuple(names)), absent)
         if data[absent].any():  # else they are zero already
             data = data.copy()
             data[absent] = 0
@@ -79,6 +91,17 @@ class MSTKDPreprocessor(DefaultPreprocessor):
         data = super()._normalize(data, seg, *args, **kwargs)
         data[absent] = 0
         return data
+
+
+def _untold(case: str, modalities: Modalities, absent: list[int]) -> ModalityError:
+    empty = [channel in absent for channel in range(len(modalities))]
+    present = [name for name, is_empty in zip(modalities, empty, strict=True) if not is_empty]
+    return ModalityError(
+        f"{case} holds nothing in {modalities.channel_files(empty)}, and this model takes every channel for an image "
+        f"unless it is told: the segmentation would be wrong. Name the modalities of the case, such as "
+        f"{MODALITIES_VARIABLE}={','.join(present)} (all of them, if the zeros are an image), or use mstkd predict, "
+        f"which finds out."
+    )
 
 
 def _lists(dataset_json: dict, image_files: list[str]) -> bool:
@@ -115,12 +138,24 @@ def require_channel_files(image_files: list[str], modalities: Modalities, file_e
     )
 
 
-def check_channel_files_of(configuration: ConfigurationManager) -> None:
+def check_channel_files_of(configuration: ConfigurationManager, to_be_told: Modalities | None = None) -> None:
     """Have the stock predictor check channel files: replace nnU-Net's default preprocessor for this process.
 
     Nothing on disk changes. A preprocessor of the user's own stays; so does the default one where the overlay is
     not installed (an editable install), in which case only the number of channels is checked.
+
+    Args:
+        configuration: of the model; copied into nnU-Net's preprocessing workers.
+        to_be_told: the modalities, where the network has to be told what a case has, and was not; else None.
     """
+    take_as_told(configuration)
+    if to_be_told is not None:
+        configuration.configuration[_TO_BE_TOLD] = list(to_be_told)
     is_default = configuration.configuration.get("preprocessor_name") == DefaultPreprocessor.__name__
     if is_default and find_spec(_OVERLAY) is not None:
         configuration.configuration["preprocessor_name"] = MSTKDPreprocessor.__name__
+
+
+def take_as_told(configuration: ConfigurationManager) -> None:
+    """Refuse no empty channel from now on: the network is told for each case."""
+    configuration.configuration.pop(_TO_BE_TOLD, None)

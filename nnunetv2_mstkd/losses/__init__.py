@@ -9,6 +9,8 @@ All share four promises:
 * Of a teacher and a student, the gradient reaches the student only, unless `detach_teacher=False`.
 * The voxel-wise ones take `valid` (B, 1, *S), False or 0 where the label is to be ignored: means and statistics then
   run over each sample's valid voxels, and a sample without any contributes exactly 0.
+
+`entropy_map` is none of them, and in its file alone: it returns a map for a discriminator, and no loss.
 """
 
 from nnunetv2_mstkd.losses.adversarial_discriminator import adversarial_discriminator
@@ -25,6 +27,7 @@ from nnunetv2_mstkd.losses.probability_consistency import probability_consistenc
 from nnunetv2_mstkd.losses.region_logit_distillation import region_logit_distillation
 from nnunetv2_mstkd.losses.sigmoid_ramp_up import sigmoid_ramp_up
 from nnunetv2_mstkd.losses.standardized_logit_distillation import standardized_logit_distillation
+from nnunetv2_mstkd.losses.style_kl import style_kl
 
 __all__ = [
     "adversarial_discriminator",
@@ -41,4 +44,5 @@ __all__ = [
     "region_logit_distillation",
     "sigmoid_ramp_up",
     "standardized_logit_distillation",
+    "style_kl",
 ]

@@ -31,10 +31,11 @@ def gaussian_kl(mean: Tensor, log_variance: Tensor, *, sample_weights: Tensor | 
     if mean.shape != log_variance.shape or mean.ndim < 2 or mean.numel() == 0:
         shapes = f"mean {tuple(mean.shape)}, log_variance {tuple(log_variance.shape)}"
         raise ShapeError(f"expected (B, C, *S) twice, not empty, but the shapes are: {shapes}")
-    return batch_mean(_divergence(mean, log_variance), sample_weights)
+    return batch_mean(divergence(mean, log_variance), sample_weights)
 
 
 @in_full_precision
-def _divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
-    divergence = (mean.square() + log_variance.exp() - 1 - log_variance) / 2
-    return divergence.flatten(1).mean(1)  # (B,)
+def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """Return each sample's KL divergence (B,), the mean over its elements, of (B, ...) twice."""
+    elementwise = (mean.square() + log_variance.exp() - 1 - log_variance) / 2
+    return elementwise.flatten(1).mean(1)

@@ -11,8 +11,12 @@ from torch import Tensor, nn
 from nnunetv2_mstkd.architectures.grid_resize import resize
 from nnunetv2_mstkd.architectures.multi_encoder import MultiEncoderFeatures
 from nnunetv2_mstkd.architectures.multi_encoder.separate_decoder import SeparateDecoder
-from nnunetv2_mstkd.losses._precision import in_full_precision
-from nnunetv2_mstkd.trainers.multi_encoder_trainer import SEGMENTATION, MultiEncoderBatch, MultiEncoderTrainer
+from nnunetv2_mstkd.trainers.multi_encoder_trainer import (
+    SEGMENTATION,
+    MultiEncoderBatch,
+    MultiEncoderTrainer,
+    precise_loss,
+)
 
 SEPARATE, REGIONAL = "separate", "regional"
 
@@ -44,14 +48,22 @@ class FusionTransformerTrainer(MultiEncoderTrainer):
         return {SEPARATE: self.settings.weight_separate, REGIONAL: self.settings.weight_regional}
 
     def _separate_loss(self, logits: Tensor, batch: MultiEncoderBatch) -> Tensor:
-        """Return the sum over modalities of the loss of logits (B, M, C, *patch), each on the samples that have it."""
+        """Return the sum over modalities of the loss of logits (B, M, C, *patch), each on the samples that have it.
+
+        That of a modality counts as much as the share of the batch that has it: else a case would weigh more beside
+        cases that lack the modality, and on ranks with few that have it.
+        """
         return torch.stack([self._loss_of_modality(logits, channel, batch) for channel in range(logits.shape[1])]).sum()
 
     def _loss_of_modality(self, logits: Tensor, channel: int, batch: MultiEncoderBatch) -> Tensor:
+        target = _finest(batch.target)
+        if self.available.all_complete:
+            return precise_loss(logits[:, channel], target, self._loss_within_rank)
         rows = batch.available[:, channel].nonzero().squeeze(1)
         if not len(rows):
-            return 0 * logits[:, channel].float().sum()  # in the graph: DDP waits for every weight's gradient
-        return in_full_precision(self._loss_within_rank)(logits[rows, channel], _finest(batch.target)[rows])
+            return _nothing(logits[:, channel])
+        share = len(rows) / len(target)
+        return share * precise_loss(logits[rows, channel], target[rows], self._loss_within_rank)
 
     @cached_property
     def _loss_within_rank(self) -> Any:
@@ -70,9 +82,16 @@ class FusionTransformerTrainer(MultiEncoderTrainer):
 
     def _regional_loss(self, coarser: list[Tensor], batch: MultiEncoderBatch) -> Tensor:
         """Return the sum over scales of the loss of their logits at full resolution."""
+        if self.settings.weight_regional == 0:
+            return torch.stack([_nothing(scale) for scale in coarser]).sum()
         target = _finest(batch.target)
         losses = [self.full_resolution_loss(resize(scale.float(), target.shape[2:]), target) for scale in coarser]
         return torch.stack(losses).sum()
+
+
+def _nothing(logits: Tensor) -> Tensor:
+    """Return 0 that is in the graph: DDP waits for every weight's gradient."""
+    return 0 * logits.float().sum()
 
 
 def _finest(target: Tensor | list[Tensor]) -> Tensor:

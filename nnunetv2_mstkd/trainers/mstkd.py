@@ -89,7 +89,7 @@ class nnUNetTrainerMSTKD(DedicatedTrainer):
             use_transformer=use_transformer,
             use_style_fusion=use_style_fusion,
         ).to(self.device)
-        return torch.compile(branch) if self._do_i_compile() else branch
+        return self.compiled(branch)
 
     def initialize(self) -> None:
         """Build student, teacher and what the terms need beside them, compiled and distributed alike."""
@@ -110,7 +110,7 @@ class nnUNetTrainerMSTKD(DedicatedTrainer):
         discriminators = build_discriminators(self.settings, student.encoder, num_outputs)
         self.adversaries = {term: self._adversary(module) for term, module in discriminators.items()}
         regressor = build_regressor(self.settings, student.encoder)
-        self.regressor = None if regressor is None else regressor.to(self.device)
+        self.regressor = None if regressor is None else self.compiled(regressor.to(self.device))
         return super().configure_optimizers()
 
     def _adversary(self, discriminator: nn.Module) -> Adversary:
@@ -176,7 +176,8 @@ class nnUNetTrainerMSTKD(DedicatedTrainer):
         """Train each discriminator one step; return their losses by their names on record."""
         losses = {}
         for term, adversary in self.adversaries.items():
-            maps = [judged(term, features, target.regions, target.valid).detach() for features in (teacher, student)]
+            with torch.no_grad():  # what is judged keeps nothing for a backward pass: none goes to the networks
+                maps = [judged(term, features, target.regions, target.valid) for features in (teacher, student)]
             loss_of = partial(discriminator_loss, teacher_judged=maps[0], student_judged=maps[1], target=target)
             losses[DISCRIMINATORS[term]] = adversary.train_step(loss_of, self.autocast())
         return losses

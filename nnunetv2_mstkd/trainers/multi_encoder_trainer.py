@@ -98,7 +98,7 @@ class MultiEncoderTrainer(RecordingTrainer):
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, Any]:
         """Build what only training needs, and the optimiser of both."""
         auxiliary = self.build_auxiliary(unwrap(self.network))
-        self.auxiliary = None if auxiliary is None else auxiliary.to(self.device)
+        self.auxiliary = None if auxiliary is None else self.compiled(auxiliary.to(self.device))
         return super().configure_optimizers()
 
     def initialize(self) -> None:
@@ -158,12 +158,12 @@ class MultiEncoderTrainer(RecordingTrainer):
 
     def segmentation_loss(self, logits: Tensor | list[Tensor], target: Tensor | list[Tensor]) -> Tensor:
         """Return nnU-Net's loss in full precision, with deep supervision where there is."""
-        return _in_full_precision(logits, target, self.loss)
+        return precise_loss(logits, target, self.loss)
 
     def full_resolution_loss(self, logits: Tensor, target: Tensor | list[Tensor]) -> Tensor:
         """Return nnU-Net's loss of logits (B, C, *patch) without deep supervision, in full precision."""
         loss = self.loss.loss if isinstance(self.loss, DeepSupervisionWrapper) else self.loss
-        return _in_full_precision(logits, target[0] if isinstance(target, list) else target, loss)
+        return precise_loss(logits, target[0] if isinstance(target, list) else target, loss)
 
     # the loop -------------------------------------------------------------------------------------------------------
 
@@ -216,5 +216,6 @@ class ToldModalities(nn.Module):
 
 
 @in_full_precision
-def _in_full_precision(logits: Any, target: Any, loss: Callable[[Any, Any], Tensor]) -> Tensor:
+def precise_loss(logits: Any, target: Any, loss: Callable[[Any, Any], Tensor]) -> Tensor:
+    """Return a loss of logits in full precision."""
     return loss(logits, target)

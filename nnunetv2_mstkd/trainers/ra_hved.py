@@ -11,9 +11,10 @@ from nnunetv2_mstkd.architectures.multi_encoder import MultiEncoderFeatures
 from nnunetv2_mstkd.architectures.multi_encoder.image_decoders import ImageDecoders
 from nnunetv2_mstkd.architectures.multi_encoder.ra_hved import RAHVEDLatents, RAHVEDNetwork
 from nnunetv2_mstkd.distillation.settings import RAHVEDSettings
-from nnunetv2_mstkd.distillation.step import frozen_scores, full_resolution
+from nnunetv2_mstkd.distillation.step import frozen_scores, full_resolution, valid_voxels
 from nnunetv2_mstkd.losses import gaussian_kl, least_squares_adversarial, masked_reconstruction
 from nnunetv2_mstkd.trainers.adversary import Adversary
+from nnunetv2_mstkd.trainers.halves import halves
 from nnunetv2_mstkd.trainers.multi_encoder_trainer import MultiEncoderBatch, MultiEncoderTrainer
 from nnunetv2_mstkd.trainers.plan_networks import PlanNetworks
 from nnunetv2_mstkd.unwrap import unwrap
@@ -42,8 +43,10 @@ class nnUNetTrainerRAHVED(MultiEncoderTrainer):
         """Build the network."""
         return RAHVEDNetwork(build, num_modalities, num_outputs, patch_size)
 
-    def build_auxiliary(self, network: Any) -> ImageDecoders:
-        """Return the decoders of the images."""
+    def build_auxiliary(self, network: Any) -> ImageDecoders | None:
+        """Return the decoders of the images; None where no term with a weight needs them."""
+        if self.settings.weight_reconstruction == self.settings.weight_adversarial == 0:
+            return None
         return ImageDecoders(self.plan_networks(), len(self.modalities), network.stage_features)
 
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, Any]:
@@ -71,24 +74,28 @@ class nnUNetTrainerRAHVED(MultiEncoderTrainer):
 
     def loss_terms(self, batch: MultiEncoderBatch, features: MultiEncoderFeatures) -> dict[str, Tensor]:
         """Return the loss terms by name, not yet weighted."""
-        full, drawn = _halves(features.logits)
-        latents: RAHVEDLatents = features.fused
-        full_skips, drawn_skips = _halves(latents.skips)
-        drawn_images, full_images = self.auxiliary(drawn_skips, full_skips)
+        full, drawn = halves(features.logits)
         terms = {
             "segmentation": self.segmentation_loss(drawn, batch.target),
             "full_segmentation": self.segmentation_loss(full, batch.target),
-            "reconstruction": masked_reconstruction(drawn_images, batch.image, batch.available, power=2),
-            "latent_kl": _mean_latent_kl(latents),
+            "latent_kl": _mean_latent_kl(features.fused),
         }
+        if self.auxiliary is None:
+            return terms
+        full_skips, drawn_skips = halves(features.fused.skips)
+        images, full_images = self.auxiliary(drawn_skips, None if self.adversary is None else full_skips)
+        terms["reconstruction"] = masked_reconstruction(images, batch.image, batch.available, power=2)
         if self.adversary is not None:
-            regions = self.label_manager.has_regions
-            made = judged_image(full_resolution(drawn), drawn_images, regions)
-            real = judged_image(full_resolution(full).detach(), full_images, regions)
+            made, real = self._judged(batch, drawn, images), self._judged(batch, full, full_images)
             scores = frozen_scores(unwrap(self.adversary.discriminator), made)
+            self.judged = made.detach(), real.detach()
             terms["adversarial"] = least_squares_adversarial(scores, sample_weights=_dropped(batch))
-            self.judged = made.detach(), real
         return terms
+
+    def _judged(self, batch: MultiEncoderBatch, logits: Tensor | list[Tensor], images: Tensor) -> Tensor:
+        regions = self.label_manager.has_regions
+        valid = valid_voxels(batch.target, regions, self.label_manager.ignore_label)
+        return judged_image(full_resolution(logits), images, regions, valid=valid)
 
     def term_weights(self) -> dict[str, float]:
         """Return the weights of the settings."""
@@ -96,15 +103,21 @@ class nnUNetTrainerRAHVED(MultiEncoderTrainer):
         return {name: getattr(self.settings, f"weight_{name}") for name in names}
 
     def after_step(self, batch: MultiEncoderBatch, features: MultiEncoderFeatures) -> dict[str, Tensor]:
-        """Train the discriminator: samples of which nothing was dropped are no example of what is made."""
+        """Train the discriminator.
+
+        Samples of which nothing was dropped are no example of what is made from a subset, and cases that lack
+        something none of what is made from all modalities.
+        """
         if self.adversary is None or self.judged is None:
             return {}
         images, self.judged = torch.cat(self.judged), None
+        complete = batch.available.all(dim=1).float()
 
         def loss_of(discriminator: nn.Module) -> Tensor:
             made, real = discriminator(images).chunk(2)
             loss = least_squares_adversarial(made, 0.0, sample_weights=_dropped(batch))
-            return self.settings.weight_adversarial / 2 * (loss + least_squares_adversarial(real, 1.0))
+            loss = loss + least_squares_adversarial(real, 1.0, sample_weights=complete)
+            return self.settings.weight_adversarial / 2 * loss
 
         return {"discriminator": self.adversary.train_step(loss_of, self.autocast())}
 
@@ -135,16 +148,7 @@ def _dropped(batch: MultiEncoderBatch) -> Tensor:
     return (batch.modality_mask != batch.available).any(dim=1).float()
 
 
-def _halves(stacked: Any) -> tuple[Any, Any]:
-    """Return both halves of a batch of 2 B, of one tensor or of each in a list."""
-    if isinstance(stacked, Tensor):
-        first, second = stacked.chunk(2)
-        return first, second
-    pairs = [_halves(tensor) for tensor in stacked]
-    return [first for first, _ in pairs], [second for _, second in pairs]
-
-
 def _mean_latent_kl(latents: RAHVEDLatents) -> Tensor:
     """Return the mean over the stages, of what the subsets were fused to."""
-    means, log_variances = _halves(latents.means)[1], _halves(latents.log_variances)[1]
+    means, log_variances = halves(latents.means)[1], halves(latents.log_variances)[1]
     return torch.stack([gaussian_kl(*stage) for stage in zip(means, log_variances, strict=True)]).mean()

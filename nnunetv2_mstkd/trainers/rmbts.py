@@ -8,8 +8,7 @@ from nnunetv2_mstkd.architectures.multi_encoder import MultiEncoderFeatures
 from nnunetv2_mstkd.architectures.multi_encoder.rmbts import RMBTSNetwork
 from nnunetv2_mstkd.architectures.multi_encoder.style_image_decoder import RebuiltImages, StyleReconstruction
 from nnunetv2_mstkd.distillation.settings import RMBTSSettings
-from nnunetv2_mstkd.losses.masked_reconstruction import masked_reconstruction
-from nnunetv2_mstkd.losses.style_kl import style_kl
+from nnunetv2_mstkd.losses import masked_reconstruction, style_kl
 from nnunetv2_mstkd.trainers.multi_encoder_trainer import SEGMENTATION, MultiEncoderBatch, MultiEncoderTrainer
 from nnunetv2_mstkd.trainers.plan_networks import PlanNetworks
 

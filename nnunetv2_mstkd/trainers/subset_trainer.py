@@ -36,7 +36,7 @@ from nnunetv2_mstkd.distillation.subset_draw import (
 from nnunetv2_mstkd.errors import CheckpointError, NonFiniteLossError
 from nnunetv2_mstkd.inference.environment import refuse_during_training, subset_from_environment
 from nnunetv2_mstkd.inference.input_guard import guard_input
-from nnunetv2_mstkd.inference.modality_encoders import see_only
+from nnunetv2_mstkd.inference.modality_encoders import has_modality_encoders, see_only, uncompiled
 from nnunetv2_mstkd.inference.preprocessor import check_channel_files_of
 from nnunetv2_mstkd.modalities import Modalities, ModalitySubset
 from nnunetv2_mstkd.planning.availability_lookup import find_availability
@@ -123,7 +123,8 @@ class SubsetTrainer(nnUNetTrainer):
         visible = cls.visible_subset(settings, modalities)
         guard_input(network, modalities, visible)
         see_only(network, visible or modalities.all)
-        check_channel_files_of(configuration_manager)
+        is_untold = visible is None and has_modality_encoders(network)
+        check_channel_files_of(configuration_manager, modalities if is_untold else None)
         return network
 
     @classmethod
@@ -163,6 +164,10 @@ class SubsetTrainer(nnUNetTrainer):
         groups = [{"params": list(network.parameters())} for network in self.trained_networks()]
         optimizer = build_optimizer(self.settings.optimizer, groups, self.initial_lr, self.weight_decay)
         return optimizer, PolyLRScheduler(optimizer, self.initial_lr, self.num_epochs)
+
+    def compiled(self, module: Any) -> Any:
+        """Compile a module beside the network where nnU-Net compiles its one network."""
+        return torch.compile(module) if self._do_i_compile() else module
 
     def distribute(self, module: nn.Module) -> nn.Module:
         """Wrap a module beside the network for DDP, as nnU-Net does its one network."""
@@ -328,10 +333,11 @@ class SubsetTrainer(nnUNetTrainer):
             return
         stock = self.dataset_class or infer_dataset_class(self.preprocessed_dataset_folder)
         self.dataset_class = present_channels(stock, self.available.availability, self.see)
+        network, self.network = self.network, uncompiled(self.network)
         try:
             super().perform_actual_validation(save_probabilities)
         finally:
-            self.dataset_class = stock
+            self.dataset_class, self.network = stock, network
             self.see(self.modalities.all)
 
     def see(self, subset: ModalitySubset) -> None:

@@ -1,6 +1,7 @@
 """What a user says in config.yaml, read and checked before any job starts (L0: standard library only)."""
 
 import difflib
+import importlib.util
 import re
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
@@ -12,6 +13,8 @@ from nnunetv2_mstkd.errors import SettingsError
 DEVICES = ("cuda", "cpu", "mps")
 RAW, PREPROCESSED = "nnUNet_raw", "nnUNet_preprocessed"  # nnU-Net's variables
 _DATASET = re.compile(r"Dataset\d{3}_\S+")
+_STOCK_SCHEDULE = re.compile(r"nnUNetTrainer_\d+epochs?")  # nnU-Net has few; ours take any number
+_OWN_TRAINERS = "nnUNet_extTrainer"
 _NAME = re.compile(r"\w+")  # of a trainer or of plans: part of the name of a folder
 _LISTS = (
     "cohort_options",
@@ -134,7 +137,26 @@ def read_configuration(content: Mapping[str, Any], environment: Mapping[str, str
     if missing := [key for key in required if key not in given]:
         hint = {"raw": f" (or set {RAW})", "preprocessed": f" (or set {PREPROCESSED})"}
         raise SettingsError("missing: " + ", ".join(key + hint.get(key, "") for key in missing))
-    return Configuration(**{key: _value(key, value, base) for key, value in given.items()})
+    configuration = Configuration(**{key: _value(key, value, base) for key, value in given.items()})
+    if _OWN_TRAINERS not in {**environment, **configuration.environment}:
+        _require_schedules(configuration.trainer_names)
+    return configuration
+
+
+def _require_schedules(trainers: tuple[str, ...]) -> None:
+    """Check that nnU-Net's own trainer has the schedules asked for: else its job alone fails, after days of others."""
+    spec = importlib.util.find_spec("nnunetv2")
+    if spec is None or spec.origin is None:
+        return
+    asked = {trainer for trainer in trainers if _STOCK_SCHEDULE.fullmatch(trainer)}
+    files = (Path(spec.origin).parent / "training" / "nnUNetTrainer").rglob("*.py") if asked else ()
+    for file in files:
+        asked -= set(re.findall(r"^class (\w+)", file.read_text(encoding="utf-8"), re.MULTILINE))
+    if asked:
+        raise SettingsError(
+            f"trainers: nnU-Net has no {', '.join(sorted(asked))}. It has 1, 5, 10, 20, 50, 100, 250, 500, 750, 2000, "
+            f"4000 and 8000 epochs (nnUNetTrainer_1epoch, nnUNetTrainer_5epochs ...), and 1000 without a suffix"
+        )
 
 
 def _require_known(given: Mapping[str, Any], known: tuple[str, ...]) -> None:

@@ -25,6 +25,7 @@ from nnunetv2_mstkd.losses import (
     probability_consistency,
     region_logit_distillation,
     standardized_logit_distillation,
+    style_kl,
 )
 
 GRIDS = {2: (3, 4), 3: (2, 3, 2)}  # by number of spatial axes
@@ -63,9 +64,18 @@ def _images(batch, axes):
     return [torch.randn(batch, 2, *GRIDS[axes], dtype=torch.float64)]
 
 
+def _style_parameters(batch, axes):
+    return [torch.randn(batch, 2, 3, dtype=torch.float64) for _ in range(2)]  # means, log variances
+
+
 @functools.wraps(masked_reconstruction)
 def _reconstruction_of_all(image, reconstruction, **options):
     return masked_reconstruction(reconstruction, image, torch.ones(image.shape[:2], dtype=torch.bool), **options)
+
+
+@functools.wraps(style_kl)
+def _style_kl_of_all(means, log_variances, **options):
+    return style_kl(means, log_variances, torch.ones(means.shape[:2], dtype=torch.bool), **options)
 
 
 # --- References: the value of ONE sample, in NumPy, by loops where the losses vectorise -----------------------------
@@ -160,6 +170,10 @@ def _reference_gaussian(teacher, student):
     return np.mean((mean**2 + np.exp(log_variance) - 1 - log_variance) / 2)
 
 
+def _reference_styles_divergence(teacher, student):
+    return student[0].shape[1] * _reference_gaussian(teacher, student)
+
+
 def _reference_least_squares(teacher, student):
     return np.mean((student[0] - 1) ** 2)
 
@@ -235,6 +249,9 @@ CASES = [
         "least-squares", least_squares_adversarial, _images, _reference_least_squares, distils=False, student_alone=True
     ),
     Case("gaussian", gaussian_kl, _gaussians, _reference_gaussian, distils=False, student_alone=True),
+    Case(
+        "styles", _style_kl_of_all, _style_parameters, _reference_styles_divergence, distils=False, student_alone=True
+    ),
     Case("reconstruction", _reconstruction_of_all, _images, _reference_mse, {"power": 2}, distils=False),
     Case("reconstruction-absolute", _reconstruction_of_all, _images, _reference_absolute, {"power": 1}, distils=False),
 ]
@@ -302,7 +319,8 @@ def test_autocast_changes_no_value(case, dtype, half_inputs):
     assert all(gradient.isfinite().all() for gradient in _gradients(value, student))
 
 
-@_each([case for case in CASES if case.inputs not in (_attention, _gaussians)])  # exp(1024) is beyond float32 itself
+# exp(1024) is beyond float32 itself
+@_each([case for case in CASES if case.inputs not in (_attention, _gaussians, _style_parameters)])
 def test_large_half_precision_inputs_do_not_overflow(case):
     # 2^10 squared is beyond float16.
     teacher, student = case.pair(dtype=torch.float16)

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import torch
 from masked_concatenation import MaskedConcatenationTrainer
+from torch._dynamo import OptimizedModule
 from torch._dynamo.testing import CompileCounter
 
 from nnunetv2_mstkd import trainers
 from nnunetv2_mstkd.architectures.multi_encoder import MultiEncoderFeatures, MultiEncoderNetwork
 from nnunetv2_mstkd.cases.availability import Availability
+from nnunetv2_mstkd.errors import ShapeError
 from nnunetv2_mstkd.inference.modality_encoders import see_only
 from nnunetv2_mstkd.trainers.available_modalities import AvailableModalities
 from nnunetv2_mstkd.trainers.multi_encoder_trainer import MultiEncoderTrainer
@@ -140,6 +142,13 @@ def test_what_a_mask_leaves_out_has_no_influence_in_training(predicting, trainer
     masks = masks_of(trainer.modalities)
     image = image_of(trainer, batch=len(masks))
     assert torch.equal(network(with_nan(image, masks), masks), network(image, masks))
+
+
+@pytest.mark.parametrize("shape", [(0, 4), (3, 4), (2, 3), (2, 5), (2,), (2, 4, 1)], ids=str)
+def test_a_mask_of_another_batch_or_of_other_modalities_is_refused(predicting, shape):
+    trainer, network = predicting(MaskedConcatenationTrainer)
+    with pytest.raises(ShapeError, match=r"modality_mask has shape .* need \(K \* 2, 4\)"):
+        network(image_of(trainer, batch=2), torch.ones(shape, dtype=torch.bool))
 
 
 @every_trainer
@@ -480,6 +489,26 @@ def test_a_compiled_step_is_one_graph_for_all_subsets(make_trainer, trainer_clas
         assert isinstance(features, MultiEncoderFeatures)
         torch.stack([scale.mean() for scale in features.logits]).sum().backward()
     assert counter.frame_count == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PUBLIC)
+def test_what_trains_beside_the_network_is_compiled_with_it(make_trainer, first_batch, monkeypatch, name):
+    compile_module = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda module: compile_module(module, backend="eager"))
+    torch._dynamo.reset()
+    plain, compiled = make_trainer(name), make_trainer(name)
+    compiled._do_i_compile = lambda: True
+    for trainer in (plain, compiled):
+        trainer.initialize()
+    assert isinstance(compiled.auxiliary, OptimizedModule)
+    batch = first_batch(plain)
+    losses = [trainer.train_step(copy.deepcopy(batch)) for trainer in (plain, compiled)]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+    states = [trainer.training_state()["auxiliary_weights"] for trainer in (plain, compiled)]
+    assert list(states[0]) == list(states[1])
+    plain.load_training_state(copy.deepcopy(compiled.training_state()))
+    torch._dynamo.reset()
 
 
 @pytest.mark.slow

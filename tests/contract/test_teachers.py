@@ -131,7 +131,7 @@ def test_distillation_does_not_pull_the_shared_weights_towards_the_masked_image(
         masked = image * mask[:, :, None, None, None]
         teacher, student = trainer._teacher.forward(trainer.network, image, masked, True)
         assert teacher.encoded.requires_grad
-        term = trainer._terms(teacher, student, target)["consistency"]
+        term = trainer._terms(teacher, student, target, trainer.regressor)["consistency"]
         (gradient,) = torch.autograd.grad(term, teacher.logits[0], allow_unused=True)
         gradients.append(gradient)
     assert gradients[0] is None

@@ -171,7 +171,9 @@ def multi_encoder_step(name: str, folder: Path, rank: int = 0, world_size: int =
             trainer.auxiliary = distribute(bare["auxiliary"], reduced["auxiliary"])
         if "discriminator" in bare:
             trainer.adversary.discriminator = distribute(bare["discriminator"], reduced["discriminator"])
-    losses = trainer.train_step({"data": data[mine], "target": [scale[mine] for scale in target], "keys": ["a"] * size})
+    losses = trainer.train_step(
+        {"data": data[mine], "target": [scale[mine] for scale in target], "keys": ["a", "b"][mine]}
+    )
     result = {f"loss {key}": torch.tensor(float(value)) for key, value in losses.items()}
     for part, module in bare.items():
         result.update({f"gradient {part}.{key}": weight.grad for key, weight in module.named_parameters()})
@@ -192,8 +194,10 @@ def multi_encoder_batch(trainer: Any) -> tuple[torch.Tensor, list[torch.Tensor],
 
 
 def trainer_available(trainer: Any) -> AvailableModalities:
-    """Say that all cases have everything."""
-    return AvailableModalities(Availability(trainer.modalities, {"a": trainer.modalities.all}))
+    """Say that of two cases the second one lacks the first modality, which then only one rank has."""
+    names = trainer.modalities.names
+    subsets = {"a": trainer.modalities.all, "b": trainer.modalities.subset(",".join(names[1:]))}
+    return AvailableModalities(Availability(trainer.modalities, subsets))
 
 
 def num_weights(network: nn.Module) -> int:

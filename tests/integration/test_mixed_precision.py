@@ -5,6 +5,14 @@ import torch
 from torch import GradScaler
 
 pytestmark = pytest.mark.slow
+METHODS = (
+    "nnUNetTrainerACN",
+    "nnUNetTrainerSMUNet",
+    "nnUNetTrainerRAHVED",
+    "nnUNetTrainerRMBTS",
+    "nnUNetTrainerMMFormer",
+    "nnUNetTrainerM2FTrans",
+)
 
 
 @pytest.fixture
@@ -64,6 +72,26 @@ def test_recorded_gradient_norms_do_not_depend_on_the_scale(step):
     for name in norms:
         # half precision: the order of magnitude is what a forgotten scale of 65536 would change
         assert scaled.record[name] == pytest.approx(plain.record[name], rel=0.5, abs=1e-9), name
+
+
+# --- The other methods ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_trains_in_float16_with_a_scaler(make_trainer, first_batch, name):
+    trainer = make_trainer(f"{name}_1epoch")
+    trainer.autocast = lambda: torch.autocast("cpu", torch.float16)
+    trainer.grad_scaler = GradScaler("cpu")
+    trainer.initialize()
+    trainer.on_train_epoch_start()
+    parts = trainer.trained_networks()
+    before = [[weight.clone() for weight in part.parameters()] for part in parts]
+    result = trainer.train_step(first_batch(trainer))
+    assert all(torch.isfinite(torch.tensor(float(value))) for value in result.values())
+    assert trainer.grad_scaler.get_scale() == 2.0**16  # no step was skipped
+    for part, old in zip(parts, before, strict=True):
+        assert any(not torch.equal(*pair) for pair in zip(part.parameters(), old, strict=True))
+        assert all(weight.isfinite().all() for weight in part.parameters())
 
 
 # --- The setting cpu_precision ----------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from nnunetv2_mstkd import trainers
 from nnunetv2_mstkd.cli.main import main
 from nnunetv2_mstkd.distillation.settings import plans_section
+from nnunetv2_mstkd.errors import ModalityError
 from nnunetv2_mstkd.inference.benchmark.subset_prediction import SubsetPredictor
 from nnunetv2_mstkd.inference.engines.engine_cache import FOLDER
 from nnunetv2_mstkd.inference.engines.engine_predictor import build_predictor
@@ -162,14 +163,30 @@ def test_only_the_encoders_of_what_a_case_has_run(model, files, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_zeros_of_a_present_channel_are_an_image(model, files, tmp_path, monkeypatch, name):
-    """Without the variable nothing is absent, be a whole channel zero: what is there is told, never guessed."""
+    """Where the variable names a channel it is there, be it zero everywhere: what is there is told, never guessed."""
     folder, subset = model(name), SOME[0]
     zeros = zero_filled(files, subset, tmp_path / "zeros")
-    _, all_present = stock(folder, zeros)
     monkeypatch.setenv("MSTKD_MODALITIES", str(MODALITIES.all))
-    assert np.array_equal(stock(folder, zeros)[1], all_present)
+    _, all_present = stock(folder, zeros)
     monkeypatch.setenv("MSTKD_MODALITIES", str(subset))
     assert not np.array_equal(stock(folder, zeros)[1], all_present)
+
+
+def test_the_stock_command_refuses_zero_filled_files_that_it_was_told_nothing_of(model, files, tmp_path, capfd):
+    """Told by the workers of nnU-Net, whose message a user sees; complete cases and models with one encoder go on."""
+    zeros, complete = zero_filled(files, SOME[0], tmp_path / "zeros"), list(files.values())
+    predictor = nnUNetPredictor(use_mirroring=False, device=CPU, allow_tqdm=False)
+    predictor.initialize_from_trained_model_folder(str(model(ONE)), (0,), "checkpoint_final.pth")
+    with pytest.raises(RuntimeError, match="Background workers died"):
+        predictor.predict_from_files([zeros], [str(tmp_path / "output")], num_processes_preprocessing=1)
+    said = capfd.readouterr().err
+    assert "The case of case_0000.nii.gz holds nothing in _0000 T1, _0002 T2, and this model" in said
+    assert "MSTKD_MODALITIES=T1ce,FLAIR (all of them, if the zeros are an image), or use mstkd predict" in said
+    assert np.isfinite(predictor.predict_from_files_sequential([complete], None, save_probabilities=True)[0][1]).all()
+    image, properties = predictor.plans_manager.image_reader_writer_class().read_images(zeros)
+    with pytest.raises(ModalityError, match="This case holds nothing in _0000 T1, _0002 T2"):
+        predictor.predict_single_npy_array(image, properties)
+    stock(model("nnUNetTrainerModalityDropout"), zeros)
 
 
 @torch.inference_mode()
@@ -262,7 +279,7 @@ def test_warming_up_makes_the_engine_of_the_first_case(model, image, engine_logi
     predictor.see(SOME[0])
     assert predictor._engine_network._engine is engine is not None
     predictor.see(SOME[1])
-    assert not predictor._engine_network.is_warm
+    assert predictor._engine_network._engine is engine  # told, not made anew
     predictor.predict_logits_from_preprocessed_data(image)
     predictor.warm_up(SOME[0])  # too late: it must not change what is being predicted
     assert seen_channels(predictor._engine_network.network) == SOME[1].channels

@@ -149,6 +149,16 @@ def test_the_comparison_is_one_target_from_cohort_to_costs(write):
     assert write().counts("comparison") == {"splits": 1, "train": 2, "benchmark": 2, "report": 1, "comparison": 1}
 
 
+def test_costs_ask_for_a_number_of_cores_and_are_measured_once(write):
+    """On a cluster `workflow.cores` is all that the queue may use at once, which no node has."""
+    workflow = write(costs_script="method_costs.py", output="/data/benchmark")
+    assert re.search(r"rule costs:.*?threads: 8\b", workflow.run("--dry-run", "--cores", "64", "comparison"), re.DOTALL)
+    for name in ("costs.json", "report.html"):  # the report last: it was made again
+        (workflow.folder / name).touch()
+        os.utime(workflow.folder / name, (len(name), len(name)))
+    assert "costs" not in workflow.counts("costs.json")
+
+
 def test_a_single_repeat_needs_no_dataset_of_its_own(write):
     assert write().counts() == {"splits": 1, "train": 2, "benchmark": 2, "report": 1}
 

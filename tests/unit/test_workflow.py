@@ -103,6 +103,14 @@ def test_a_wrong_configuration_says_what_to_do(changes, said):
         config(**changes)
 
 
+def test_a_schedule_that_nnunets_own_trainer_does_not_have_is_refused_before_any_job():
+    for there in ("nnUNetTrainer", "nnUNetTrainer_1epoch", "nnUNetTrainer_250epochs", "nnUNetTrainerMSTKD_300epochs"):
+        config(trainers=[there])
+    with pytest.raises(SettingsError, match=r"nnU-Net has no nnUNetTrainer_300epochs\. It has 1, 5, 10"):
+        config(trainers=["nnUNetTrainer_300epochs", "nnUNetTrainerMSTKD_300epochs"])
+    config(trainers=["nnUNetTrainer_300epochs"], environment={"nnUNet_extTrainer": "/own"})  # it may be there
+
+
 # --- Commands --------------------------------------------------------------------------------------------------------
 
 
@@ -419,6 +427,15 @@ def test_the_demonstration_makes_its_cohort_in_its_own_folder(tmp_path):
     parser = argparse.ArgumentParser()
     cohort_cli.configure(parser)
     assert parser.parse_args(options(command)[2:]).cases == 40
+
+
+def test_the_demonstration_is_scored_by_one_engine(tmp_path):
+    """With auto a method that needs float32 would be compared with others in bfloat16."""
+    yaml = pytest.importorskip("yaml")
+    write_workflow(tmp_path, COMPARISONS["demonstration"])
+    found = read_configuration(yaml.safe_load((tmp_path / "config.yaml").read_text()), {}, tmp_path)
+    command = commands.benchmark(found, 0)
+    assert command[command.index("--engine") + 1] == "torch-float32"
 
 
 def test_costs_are_of_the_trainers_on_the_plan():

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nnunetv2_mstkd.architectures.multi_encoder.masking import mask_features
+from nnunetv2_mstkd.architectures.plan_blocks import kernel_and_padding, normalization
 
 FEEDFORWARD_FACTOR = 4
 NUM_BLOCKS = 2
@@ -67,7 +68,7 @@ class ChannelAttention(nn.Module):
 class _Crossing(nn.Module):
     def __init__(self, encoder: Any, kernel_size: Any, num_features: int, of_modalities: int, groups: int) -> None:
         super().__init__()
-        self.feature_norm, self.key_norm = _norm(encoder, num_features), _norm(encoder, of_modalities)
+        self.feature_norm, self.key_norm = normalization(encoder, num_features), normalization(encoder, of_modalities)
         self.query = _separable(encoder, kernel_size, num_features, num_features, 1)
         self.key = _separable(encoder, kernel_size, of_modalities, of_modalities, groups)
         self.value = _separable(encoder, kernel_size, of_modalities, of_modalities, groups)
@@ -89,7 +90,7 @@ class _Feedforward(nn.Module):
     def __init__(self, encoder: Any, kernel_size: Any, num_features: int, groups: int) -> None:
         super().__init__()
         hidden = FEEDFORWARD_FACTOR * num_features
-        self.norm = _norm(encoder, num_features)
+        self.norm = normalization(encoder, num_features)
         self.widen = encoder.conv_op(num_features, hidden, 1, groups=groups)
         self.depthwise = _depthwise(encoder, kernel_size, hidden)
         self.narrow = encoder.conv_op(hidden, num_features, 1, groups=groups)
@@ -99,16 +100,8 @@ class _Feedforward(nn.Module):
         return feature + self.narrow(hidden)
 
 
-def _norm(encoder: Any, num_features: int) -> nn.Module:
-    if encoder.norm_op is None:
-        return nn.Identity()
-    norm: nn.Module = encoder.norm_op(num_features, **(encoder.norm_op_kwargs or {}))
-    return norm
-
-
 def _depthwise(encoder: Any, kernel_size: Any, num_features: int) -> nn.Module:
-    kernel = [kernel_size] * _num_axes(encoder) if isinstance(kernel_size, int) else list(kernel_size)
-    padding = [(n - 1) // 2 for n in kernel]
+    kernel, padding = kernel_and_padding(encoder, kernel_size)
     depthwise: nn.Module = encoder.conv_op(num_features, num_features, kernel, padding=padding, groups=num_features)
     return depthwise
 
@@ -116,7 +109,3 @@ def _depthwise(encoder: Any, kernel_size: Any, num_features: int) -> nn.Module:
 def _separable(encoder: Any, kernel_size: Any, num_inputs: int, num_outputs: int, groups: int) -> nn.Module:
     pointwise = encoder.conv_op(num_inputs, num_outputs, 1, groups=groups)
     return nn.Sequential(_depthwise(encoder, kernel_size, num_inputs), pointwise)
-
-
-def _num_axes(encoder: Any) -> int:
-    return 2 if encoder.conv_op is nn.Conv2d else 3

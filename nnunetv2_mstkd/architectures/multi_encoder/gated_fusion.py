@@ -8,6 +8,7 @@ from dynamic_network_architectures.initialization.weight_init import InitWeights
 from torch import Tensor, nn
 
 from nnunetv2_mstkd.architectures.multi_encoder.masking import mask_features
+from nnunetv2_mstkd.architectures.plan_blocks import plan_conv_block
 
 
 class GatedFusion(nn.Module):
@@ -33,12 +34,9 @@ class GatedFusion(nn.Module):
     ) -> None:
         super().__init__()
         channels, plain = num_modalities * features, (encoder.conv_bias, encoder.norm_op, encoder.norm_op_kwargs)
-        self.gate = ConvDropoutNormReLU(encoder.conv_op, channels, num_modalities, kernel_size, 1, *plain)
-        self.merge = ConvDropoutNormReLU(
-            encoder.conv_op, channels, merged_features, 1, 1, *plain,
-            encoder.dropout_op, encoder.dropout_op_kwargs, encoder.nonlin, encoder.nonlin_kwargs,
-        )  # fmt: skip
-        self.apply(InitWeights_He(1e-2))
+        gate = ConvDropoutNormReLU(encoder.conv_op, channels, num_modalities, kernel_size, 1, *plain)
+        self.gate = gate.apply(InitWeights_He(1e-2))
+        self.merge = plan_conv_block(encoder, channels, merged_features, 1)
 
     def forward(self, features: Tensor, modality_mask: Tensor) -> Tensor:
         """Return what is merged, (B, merged_features, *grid).

@@ -31,17 +31,21 @@ class ImageDecoders(nn.Module):
         super().__init__()
         self.decoders = nn.ModuleList(ImageDecoder(build, num_modalities, skip_features) for _ in range(num_modalities))
 
-    def forward(self, learning_skips: list[Tensor], judging_skips: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """Rebuild two sets of images in one pass (DDP), the second without a gradient.
+    def forward(
+        self, learning_skips: list[Tensor], judging_skips: list[Tensor] | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Rebuild up to two sets of images in one pass (DDP), the second without a gradient.
 
         Args:
             learning_skips: (B, skip_features[s], *grid_s) each, finest first.
-            judging_skips: likewise; those that nothing is learnt from here.
+            judging_skips: likewise; those that nothing is learnt from here. None if nobody judges.
 
         Returns:
-            The images of both, (B, M, *patch) each.
+            The images of both, (B, M, *patch) each; None for those that were not asked for.
         """
         learning = torch.cat([decoder(learning_skips) for decoder in self.decoders], dim=1)
+        if judging_skips is None:
+            return learning, None
         with torch.no_grad():
             judging = torch.cat([decoder(judging_skips) for decoder in self.decoders], dim=1)
         return learning, judging

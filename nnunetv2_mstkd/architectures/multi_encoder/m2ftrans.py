@@ -44,6 +44,8 @@ class M2FTransNetwork(MultiEncoderNetwork):
     learned fusion tokens.
     """
 
+    keeps_encoded = True  # the separate decoder reads it
+
     def __init__(
         self, build: BuildPlanNetwork, num_modalities: int, num_outputs: int, patch_size: Sequence[int]
     ) -> None:

@@ -42,6 +42,8 @@ class MMFormerNetwork(MultiEncoderNetwork):
     after the transformer across modalities.
     """
 
+    keeps_encoded = True  # the separate decoder reads it
+
     def __init__(
         self, build: BuildPlanNetwork, num_modalities: int, num_outputs: int, patch_size: Sequence[int]
     ) -> None:

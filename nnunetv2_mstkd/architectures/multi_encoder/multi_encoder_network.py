@@ -2,13 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from nnunetv2_mstkd.architectures.multi_encoder.narrow_width import narrow_width
 from nnunetv2_mstkd.architectures.plan_parts import take_decoder, take_encoder_and_decoder
+from nnunetv2_mstkd.errors import ShapeError
 
 # (input channels, output channels, channels of a stage from the plan's own) -> a U-Net of the plan, initialised as
 # nnU-Net does; deep supervision as the trainer asks for it
@@ -20,7 +21,8 @@ class MultiEncoderFeatures(NamedTuple):
 
     Attributes:
         logits: (B, C, *patch), or with deep supervision a list of such, full resolution first.
-        encoded: what `encode` made of each modality, stacked: one (B, M, C, *grid) each, absent modalities as well.
+        encoded: what `encode` made of each modality, stacked: one (B, M, C, *grid) each, absent modalities as well;
+            empty unless the network `keeps_encoded`.
         fused: what else the method's losses need; each network says what it is.
     """
 
@@ -42,11 +44,14 @@ class MultiEncoderNetwork(nn.Module, ABC):
         num_outputs: channels of the logits.
 
     Attributes:
+        keeps_encoded: whether a loss reads what the encoders made; else it need not be kept for the step.
         present: channels that are there when no mask is given; all at first.
 
     Raises:
         UnsupportedNetworkError: if the plan's network is no U-Net, or has fewer than two stages.
     """
+
+    keeps_encoded: ClassVar[bool] = False
 
     def __init__(self, build: BuildPlanNetwork, num_modalities: int, num_outputs: int) -> None:
         super().__init__()
@@ -79,16 +84,22 @@ class MultiEncoderNetwork(nn.Module, ABC):
                 encoders run once, and what comes after them has K * B samples. None: `present` holds for all samples,
                 and no other encoder runs.
             return_features: return MultiEncoderFeatures rather than the logits alone.
+
+        Raises:
+            ShapeError: if the mask belongs to another batch, or to another number of modalities.
         """
         if modality_mask is None:
             encoded = self._encode_present(image)
             modality_mask = self._present_mask(image)
         else:
+            _check_mask(modality_mask, len(image), len(self.encoders))
             encoded = self._encode_all(image)
         repeated = _repeated(encoded, len(modality_mask) // len(image))
         skips, fused = self.fuse(repeated, modality_mask)
         logits = self.decode(skips, repeated, modality_mask)
-        return MultiEncoderFeatures(logits, encoded, fused) if return_features else logits
+        if not return_features:
+            return logits
+        return MultiEncoderFeatures(logits, encoded if self.keeps_encoded else [], fused)
 
     def encode(self, channel: int, image: Tensor) -> Sequence[Tensor]:
         """Return what is known of one modality, from its image (B, 1, *patch): by default its encoder's stages."""
@@ -126,6 +137,15 @@ class MultiEncoderNetwork(nn.Module, ABC):
     def _present_mask(self, image: Tensor) -> Tensor:
         present = [channel in self.present for channel in range(len(self.encoders))]
         return torch.tensor(present, device=image.device).expand(len(image), -1)
+
+
+def _check_mask(modality_mask: Tensor, batch_size: int, num_modalities: int) -> None:
+    rows, *columns = modality_mask.shape
+    if rows == 0 or rows % batch_size or columns != [num_modalities]:
+        raise ShapeError(
+            f"modality_mask has shape {tuple(modality_mask.shape)}, but {batch_size} images of {num_modalities} "
+            f"modalities need (K * {batch_size}, {num_modalities})"
+        )
 
 
 def _repeated(encoded: list[Tensor], times: int) -> list[Tensor]:

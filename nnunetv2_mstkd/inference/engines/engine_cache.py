@@ -16,10 +16,10 @@ _KEY_LENGTH = 16
 
 
 class EngineCache:
-    """Keeps what holds for one checkpoint and one engine; in memory where the folder cannot be written.
+    """Keeps what holds for one checkpoint and one engine; in memory, the last of each type, where it cannot be written.
 
-    Files of the same checkpoint and engine that are of another key are removed: they are of earlier weights, of another
-    version or another kind of CPU.
+    Files of the same checkpoint and engine that are of another key are removed, whatever they hold: they are of earlier
+    weights, of another version or another kind of CPU.
 
     Args:
         checkpoint: the file.
@@ -48,15 +48,17 @@ class EngineCache:
         """Keep something under a name."""
         try:
             self._folder.mkdir(exist_ok=True)
-            for stale in self._folder.glob(f"{self._prefix}.*.{kind}"):
-                if stale != self._file(kind):
-                    stale.unlink(missing_ok=True)
+            for file in self._folder.glob(f"{self._prefix}.{'[0-9a-f]' * _KEY_LENGTH}.*"):
+                if not file.name.startswith(f"{self._prefix}.{self._key}."):
+                    file.unlink(missing_ok=True)
             with whole_file(self._file(kind)) as temporary:
                 temporary.write_bytes(content)
         except OSError as error:
             if not self._unwritten:
                 self._warn(f"{self._folder} cannot be written ({error.strerror}): the next run starts from nothing")
-            self._unwritten[kind] = content
+            # one network for each subset would fill the memory
+            others = {name: kept for name, kept in self._unwritten.items() if _type(name) != _type(kind)}
+            self._unwritten = {**others, kind: content}
 
     def get_json(self, kind: str) -> dict[str, Any] | None:
         """Return a JSON object; None if there is none, or it is damaged."""
@@ -73,6 +75,10 @@ class EngineCache:
 
     def _file(self, kind: str) -> Path:
         return self._folder / f"{self._prefix}.{self._key}.{kind}"
+
+
+def _type(kind: str) -> str:
+    return kind.rpartition(".")[2]
 
 
 def key_of(facts: Mapping[str, Any]) -> str:

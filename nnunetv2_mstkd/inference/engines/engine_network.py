@@ -50,7 +50,9 @@ class EngineNetwork(nn.Module):
     def see(self, subset: ModalitySubset) -> None:
         """Tell a network with an encoder for each modality what the next tiles have; it is another one from then on."""
         if see_only(self.network, subset):
-            self.release()
+            self._of_background = None
+            if self._engine is not None and not self._engine.see(subset):
+                self.release()
 
     @property
     def is_warm(self) -> bool:

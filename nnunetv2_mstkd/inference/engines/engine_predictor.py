@@ -17,7 +17,7 @@ from nnunetv2_mstkd.inference.engines.choice import Choice, choose_engine, slowe
 from nnunetv2_mstkd.inference.engines.engine_network import EngineNetwork
 from nnunetv2_mstkd.inference.engines.model_engines import ModelEngines
 from nnunetv2_mstkd.inference.engines.names import AUTO, TORCH_FLOAT32
-from nnunetv2_mstkd.inference.modality_encoders import see_only
+from nnunetv2_mstkd.inference.modality_encoders import see_only, uncompiled
 from nnunetv2_mstkd.inference.model import Model
 from nnunetv2_mstkd.modalities import ModalitySubset
 
@@ -196,7 +196,7 @@ def build_predictor(
             allow_tqdm=bar,
         )
     predictor.manual_initialization(
-        model.network,
+        uncompiled(model.network),
         model.plans,
         model.configuration,
         model.weights,

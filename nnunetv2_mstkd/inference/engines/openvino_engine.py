@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from nnunetv2_mstkd.cores import available_cores
 from nnunetv2_mstkd.errors import MissingExtraError
 from nnunetv2_mstkd.inference.engines.names import OPENVINO_BFLOAT16, OPENVINO_FLOAT32
+from nnunetv2_mstkd.modalities import ModalitySubset
 
 _PRECISIONS = {OPENVINO_FLOAT32: "f32", OPENVINO_BFLOAT16: "bf16"}
 
@@ -28,6 +29,10 @@ class OpenVINO:
         self.name = name
         model = import_openvino().Core().import_model(compiled, "CPU", _settings(name))
         self._request = model.create_infer_request()
+
+    def see(self, subset: ModalitySubset) -> bool:
+        """Return False: what is compiled is of one subset."""
+        return False
 
     def __call__(self, tiles: Tensor) -> Tensor:
         """Return the logits."""

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from nnunetv2_mstkd.inference.engines.names import TORCH_BFLOAT16, TORCH_FLOAT32
+from nnunetv2_mstkd.inference.modality_encoders import see_only
+from nnunetv2_mstkd.modalities import ModalitySubset
 
 _INSTANCE_NORMS = (nn.InstanceNorm2d, nn.InstanceNorm3d)
 _CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}  # by the number of dimensions
@@ -23,6 +25,11 @@ class TorchFloat32:
     def __init__(self, network: nn.Module) -> None:
         self._network = network
 
+    def see(self, subset: ModalitySubset) -> bool:
+        """Tell a network with an encoder for each modality what the next tiles have."""
+        see_only(self._network, subset)
+        return True
+
     def __call__(self, tiles: Tensor) -> Tensor:
         """Return the logits."""
         return self._network(tiles)
@@ -39,6 +46,11 @@ class TorchBFloat16:
 
     def __init__(self, network: nn.Module) -> None:
         self._network = channels_last(with_group_norm(copy.deepcopy(network)))
+
+    def see(self, subset: ModalitySubset) -> bool:
+        """Tell the copy what the next tiles have; no other one is made."""
+        see_only(self._network, subset)
+        return True
 
     def __call__(self, tiles: Tensor) -> Tensor:
         """Return the logits."""

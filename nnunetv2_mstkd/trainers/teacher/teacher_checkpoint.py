@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from nnunetv2_mstkd.checksum import sha256_of
 from nnunetv2_mstkd.distillation.settings import SECTION, DistillationSettings
-from nnunetv2_mstkd.distillation.terms import active_weights
+from nnunetv2_mstkd.distillation.terms import NEEDED_PART, active_weights
 from nnunetv2_mstkd.errors import CheckpointError, SettingsError
 from nnunetv2_mstkd.inference.model_folder import read_json
 from nnunetv2_mstkd.inference.safe_checkpoint import CONFIGURATION, INIT_ARGS, TRAINER_NAME, WEIGHTS, load_checkpoint
@@ -22,8 +22,6 @@ _MODEL_FILES = {"plans": "plans.json", "dataset_json": "dataset.json"}  # by the
 # what of a planned configuration and of a dataset.json the meaning of image and logits depends on
 _PLANNED = ("spacing", "normalization_schemes", "use_mask_for_norm")
 _DESCRIBED = ("channel_names", "labels", "regions_class_order")
-_NEEDS_TRANSFORMER = ("multiscale", "extreme_value")
-_NEEDS_FUSION = ("content", "style_matching", "gram_style", "adversarial")
 
 
 @dataclass(frozen=True)
@@ -150,9 +148,9 @@ def require_features(teacher: TeacherCheckpoint, settings: DistillationSettings)
     Raises:
         SettingsError: naming the weights that have to be 0.
     """
-    lacking = [] if teacher.has_transformer else [*_NEEDS_TRANSFORMER]
-    lacking += [] if teacher.has_style_fusion else [*_NEEDS_FUSION]
-    if wrong := [f"weight_{term}" for term in active_weights(settings) if term in lacking]:
+    parts = {"use_multiscale_transformer": teacher.has_transformer, "use_style_matching": teacher.has_style_fusion}
+    lacking = {part for part, there in parts.items() if not there}
+    if wrong := [f"weight_{term}" for term in active_weights(settings) if NEEDED_PART.get(term) in lacking]:
         raise SettingsError(
             f"Setting 'teacher_checkpoint': {teacher.file}, of {teacher.trainer_name}, has none of the features that "
             f"these weights need: {wrong}. Set them to 0, or name a model of nnUNetTrainerMSTKD"

@@ -321,6 +321,14 @@ def test_confidence_of_labels_is_that_of_the_foreground_decision():
 
 
 @pytest.mark.parametrize("regions", [False, True], ids=["labels", "regions"])
+def test_where_labels_are_ignored_images_are_judged_alone(regions):
+    logits, images = torch.tensor([[-2.0, -2.0], [2.0, 2.0]])[None], torch.full((1, 1, 2), 3.0)
+    judged = judged_image(logits, images, regions, valid=torch.tensor([[[True, False]]]))
+    assert judged[0, :, 1].tolist() == [0, 0, 3]
+    assert torch.equal(judged[..., 0], judged_image(logits, images, regions)[..., 0])
+
+
+@pytest.mark.parametrize("regions", [False, True], ids=["labels", "regions"])
 def test_rebuilt_images_are_weighted_without_a_gradient_through_the_weights(regions):
     logits = torch.tensor([[-9.0, -9.0], [2.0, -2.0]])[None].requires_grad_()
     images = torch.tensor([[3.0, 3.0]])[None].requires_grad_()

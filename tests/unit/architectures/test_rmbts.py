@@ -249,6 +249,22 @@ def test_no_spread_is_zero_or_infinite(small, half, value):
     assert ((log_variance / 2).exp() > 0).all()
 
 
+def test_images_are_finite_in_float16_at_the_largest_spread(small):
+    network = make(small)
+    width = network.encoder_features[-1]
+    decoder = StyleImageDecoder(network.encoders[0], network.stage_features[-1])
+    with torch.no_grad():
+        decoder.mlp[-1].weight.zero_()
+        decoder.mlp[-1].bias.copy_(torch.tensor([1.0] * width + [1e6] * width))
+    with torch.autocast("cpu", torch.float16):
+        image, _, log_variance = decoder(
+            torch.randn(1, network.stage_features[-1], 2, 2, 2), torch.randn(1, STYLE_CODE)
+        )
+    assert log_variance.eq(10).all()
+    assert image.dtype == torch.float16
+    assert image.isfinite().all()
+
+
 def test_all_images_are_rebuilt_at_full_resolution(plan):
     network, image = make(plan), plan.image(3)
     mask = torch.zeros(3, plan.channels, dtype=torch.bool)

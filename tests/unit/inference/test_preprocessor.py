@@ -6,7 +6,12 @@ from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPre
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from nnunetv2_mstkd.errors import CaseError, ModalityError
-from nnunetv2_mstkd.inference.preprocessor import MSTKDPreprocessor, require_channel_files
+from nnunetv2_mstkd.inference.preprocessor import (
+    MSTKDPreprocessor,
+    check_channel_files_of,
+    require_channel_files,
+    take_as_told,
+)
 from nnunetv2_mstkd.modalities import Modalities
 
 MODALITIES = Modalities(("T1", "T1ce", "T2", "FLAIR"))
@@ -147,3 +152,43 @@ def test_a_case_of_nan_and_nothing_else_is_refused(with_ct, value):
     image[0] = value
     with pytest.raises(CaseError, match=r"The case has nothing: its channels are (0|NaN) everywhere, NaN everywhere"):
         with_ct(MSTKDPreprocessor, image)
+
+
+# --- A network that has to be told ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def untold(with_ct):
+    """The configuration of a model that has to be told what a case has, and was not."""
+    configuration = with_ct.plans.get_configuration("3d_fullres")
+    check_channel_files_of(configuration, Modalities.from_dataset_json(with_ct.dataset_json))
+    yield configuration
+    take_as_told(configuration)
+
+
+@pytest.mark.parametrize("value", [0, -1024, np.nan])
+def test_an_empty_channel_is_refused_where_the_network_was_not_told(with_ct, untold, value):
+    image = with_ct.image.copy()
+    image[1] = value
+    first, second = with_ct.dataset_json["channel_names"].values()
+    with pytest.raises(
+        ModalityError, match=rf"holds nothing in _0001 {second}, .* MSTKD_MODALITIES={first} "
+    ) as raised:
+        with_ct(MSTKDPreprocessor, image)
+    assert "mstkd predict" in str(raised.value)
+    take_as_told(untold)
+    assert not with_ct(MSTKDPreprocessor, image)[0][1].any()
+
+
+def test_an_image_that_is_zero_in_parts_and_a_blank_one_are_none_of_it(with_ct, untold):
+    image = with_ct.image.copy()
+    image[1, : len(image[1]) // 2] = 0
+    with_ct(MSTKDPreprocessor, image)
+    with_ct(MSTKDPreprocessor, np.zeros_like(image))
+
+
+def test_the_mark_stays_out_of_the_plans_and_goes_with_the_next_model(with_ct, untold):
+    planned = with_ct.plans.plans["configurations"]["3d_fullres"].keys()
+    assert untold.configuration.keys() - planned == {"mstkd_to_be_told"}
+    check_channel_files_of(untold)
+    assert untold.configuration.keys() == planned

@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[3] / "studies"))  # scripts, no pa
 sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
 
 import method_comparison
+import study_data
 from arms import ARMS, COMPARED_ARMS, OWN_MODEL_ARMS, find_arm
 from comparison_table import comparison, comparison_table
 from study_data import Cohort
@@ -77,7 +78,13 @@ def test_the_benchmark_of_costs_measures_the_compared_trainers(method_costs):
 def test_the_cohort_is_none_on_which_defaults_were_chosen():
     cohort = method_comparison._cohort(method_comparison._parser().parse_args(["run", "--work", "folder"]))
     assert cohort.seed not in (Cohort.seed, 2)
-    assert replace(cohort, seed=Cohort.seed, number=Cohort.number) == Cohort()
+    assert replace(cohort, seed=Cohort.seed, number=Cohort.number, name=Cohort.name) == Cohort()
+
+
+def test_the_cohort_has_a_name_of_its_own(tmp_path):
+    cohort = method_comparison._cohort(method_comparison._parser().parse_args(["run", "--work", "folder"]))
+    assert study_data._cohort_arguments(tmp_path, cohort)[1].endswith("Dataset930_MethodComparison")
+    assert study_data._cohort_arguments(tmp_path, Cohort())[1].endswith("Dataset910_FirstEvidence")
 
 
 # --- time ------------------------------------------------------------------------------------------------------------
@@ -155,6 +162,12 @@ def test_without_costs_there_is_the_dice():
     found = comparison([result("dropout", 0, [0.5, 0.5])], None, "dropout")["dropout"]
     assert found["costs"] is None
     assert found["dice"]["mean"]["mean"] == 0.5
+
+
+def test_results_of_more_than_one_code_are_told():
+    old, new, earlier = ({**result("dropout", r, [0.5, 0.5]), "code": code} for r, code in enumerate("aba"))
+    assert method_comparison.mixed_code([old, earlier]) == ""
+    assert "hash and runs: a 2, b 1" in method_comparison.mixed_code([old, new, earlier])
 
 
 def test_a_report_of_nothing_says_so(tmp_path):

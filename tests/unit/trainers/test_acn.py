@@ -5,12 +5,16 @@ import math
 
 import pytest
 import torch
+from torch._dynamo import OptimizedModule
 from torch.optim import SGD
 
 from nnunetv2_mstkd.architectures import EntropyDiscriminator, KnowledgeDiscriminator
+from nnunetv2_mstkd.distillation.step import judged
 from nnunetv2_mstkd.errors import SettingsError
+from nnunetv2_mstkd.trainers import mstkd
 
 NAME = "nnUNetTrainerACN"
+compile_module = torch.compile
 ADVERSARIES = {"entropy_adversarial": EntropyDiscriminator, "knowledge_adversarial": KnowledgeDiscriminator}
 
 
@@ -65,6 +69,16 @@ def test_the_regressor_is_trained_by_the_students_optimiser_and_is_not_in_the_mo
     assert set(checkpoint["network_weights"]) == set(trainer.network.state_dict())
     assert set(checkpoint["training_state"]["regressor_weights"]) == set(trainer.regressor.state_dict())
     assert set(checkpoint["training_state"]["adversaries"]) == set(ADVERSARIES)
+
+
+def test_the_regressor_is_compiled_where_the_networks_are(make_trainer, monkeypatch):
+    monkeypatch.setattr(torch, "compile", lambda module: compile_module(module, backend="eager"))
+    trainer, plain = make_trainer(NAME), make_trainer(NAME)
+    trainer._do_i_compile = lambda: True
+    for each in (trainer, plain):
+        each.initialize()
+    assert isinstance(trainer.regressor, OptimizedModule)
+    assert list(trainer.training_state()["regressor_weights"]) == list(plain.regressor.state_dict())
 
 
 def test_regressor_and_discriminators_are_continued(trainer, make_trainer, first_batch, tmp_path):
@@ -125,6 +139,20 @@ def test_no_case_to_learn_from_still_gives_every_weight_a_gradient(trainer, firs
     assert all(weight.grad is not None and not weight.grad.any() for weight in trainer.regressor.parameters())
     for adversary in trainer.adversaries.values():
         assert all(weight.grad is not None for weight in adversary.discriminator.parameters())
+
+
+def test_discriminators_keep_nothing_of_the_networks(trainer, first_batch, monkeypatch):
+    """The entropy map has the size of the logits, and its backward pass would never come."""
+    graphs = []
+
+    def recorded(*arguments):
+        found = judged(*arguments)
+        graphs.append(torch.is_grad_enabled())
+        return found
+
+    monkeypatch.setattr(mstkd, "judged", recorded)
+    trainer.train_step(first_batch(trainer))
+    assert graphs == [False] * 2 * len(trainer.adversaries)
 
 
 def test_bfloat16_on_a_cpu(make_trainer, first_batch):

@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch.nn import functional
 
+from nnunetv2_mstkd.distillation.settings.mmformer import MMFormerSettings
 from nnunetv2_mstkd.trainers.fusion_transformer_trainer import FusionTransformerTrainer
 from nnunetv2_mstkd.trainers.multi_encoder_trainer import MultiEncoderBatch
 
@@ -49,6 +51,8 @@ def by_hand():
     trainer = object.__new__(FusionTransformerTrainer)
     trainer.loss = DeepSupervisionWrapper(squares, [1.0])
     trainer.is_ddp = False
+    trainer.settings = MMFormerSettings()
+    trainer.available = SimpleNamespace(all_complete=False)
     return trainer
 
 
@@ -61,11 +65,44 @@ def batch_of(available):
 def test_the_separate_loss_is_of_the_samples_that_have_the_modality(by_hand):
     logits = torch.zeros(2, 3, 1, 2, 2, 2, requires_grad=True)
     loss = by_hand._separate_loss(logits, batch_of([[True, True, False], [True, False, False]]))
-    # first modality: mean of 1 and 9; second: the first sample's 1; third: nobody has it
-    assert loss.item() == 5 + 1 + 0
+    # first modality: mean of 1 and 9; second: the first sample's 1, half of the batch; third: nobody has it
+    assert loss.item() == 5 + 0.5 + 0
     loss.backward()
     reached = logits.grad.flatten(2).abs().sum(-1) > 0
     assert reached.tolist() == [[True, True, False], [True, False, False]]
+
+
+def test_the_separate_loss_of_a_batch_is_the_mean_of_its_samples(by_hand):
+    logits, available = torch.randn(2, 3, 1, 2, 2, 2), [[True, True, False], [True, False, False]]
+    whole, batch = by_hand._separate_loss(logits, batch_of(available)), batch_of(available)
+    parts = [
+        dataclasses.replace(batch, available=batch.available[row], target=[batch.target[0][row]])
+        for row in (slice(0, 1), slice(1, 2))
+    ]
+    each = [by_hand._separate_loss(logits[i : i + 1], part) for i, part in enumerate(parts)]
+    torch.testing.assert_close(whole, (each[0] + each[1]) / 2)
+
+
+def test_where_all_cases_are_complete_no_sample_is_looked_for(by_hand):
+    """To look for them would wait for the GPU, and copy logits and target."""
+    logits, batch = torch.zeros(2, 3, 1, 2, 2, 2), batch_of([[True] * 3] * 2)
+    by_hand.available.all_complete = True
+    seen = []
+    by_hand.loss = DeepSupervisionWrapper(lambda *pair: seen.append(pair) or squares(*pair), [1.0])
+    assert by_hand._separate_loss(logits, dataclasses.replace(batch, available=None)).item() == 3 * 5
+    for found, target in seen:
+        assert found.untyped_storage().data_ptr() == logits.untyped_storage().data_ptr()
+        assert target is batch.target[0]
+
+
+def test_without_its_weight_no_regional_loss_is_computed(by_hand):
+    by_hand.settings = MMFormerSettings(weight_regional=0)
+    by_hand.loss = None  # not asked
+    coarser = [torch.ones(2, 1, 1, 1, 1, requires_grad=True)]
+    loss = by_hand._regional_loss(coarser, batch_of([[True] * 3] * 2))
+    loss.backward()
+    assert loss.item() == 0
+    assert not coarser[0].grad.any()  # there: DDP waits for it
 
 
 def test_the_regional_loss_is_the_sum_over_scales_at_full_resolution(by_hand):
@@ -147,6 +184,7 @@ def test_every_weight_has_a_gradient_whatever_is_missing(prepared, name):
     trainer, batch = prepared(name)
     only = torch.zeros_like(batch.available)
     only[:, 1] = True
+    trainer.available = SimpleNamespace(all_complete=False)
     _, terms = run(trainer, dataclasses.replace(batch, available=only, modality_mask=only))
     torch.stack(list(terms.values())).sum().backward()
     for part in trainer.trained_networks():
@@ -162,6 +200,7 @@ def test_the_image_of_a_modality_that_a_case_lacks_has_no_influence(prepared, na
     available[:, 2] = False
     other = batch.image.clone()
     other[:, 2] = 100
+    trainer.available = SimpleNamespace(all_complete=False)
     found = [
         run(trainer, dataclasses.replace(batch, image=image, available=available, modality_mask=available))[1]
         for image in (batch.image, other)

@@ -9,6 +9,7 @@ import torch
 
 from nnunetv2_mstkd.architectures.multi_encoder.ra_hved import RAHVEDNetwork
 from nnunetv2_mstkd.distillation.settings import RAHVEDSettings
+from nnunetv2_mstkd.distillation.step import valid_voxels
 
 NAME = "nnUNetTrainerRAHVED"
 TERMS = {"segmentation", "full_segmentation", "reconstruction", "latent_kl", "adversarial", "discriminator", "total"}
@@ -52,7 +53,8 @@ def test_each_image_is_seen_whole_and_in_part(prepared):
     seen = trainer.seen(batch)
     assert torch.equal(seen, torch.cat((batch.available, batch.modality_mask)))
     features = trainer.network(batch.image, seen, True)
-    assert len(features.logits[0]) == 2 * len(batch.image) == 2 * len(features.encoded[0])
+    assert len(features.logits[0]) == 2 * len(batch.image)
+    assert features.encoded == []  # no loss reads it
 
 
 # --- A step -----------------------------------------------------------------------------------------------------------
@@ -186,6 +188,56 @@ def test_the_discriminator_learns_which_is_made_of_all(prepared):
     trainer.judged = judged
     expected = 0.05 * (made.square().mean() + (real - 1).square().mean())
     torch.testing.assert_close(trainer.after_step(batch, features)["discriminator"], expected)
+
+
+def test_a_case_that_lacks_something_is_no_example_of_what_is_made_of_all(prepared):
+    trainer, batch = prepared()
+    available = torch.ones_like(batch.available)
+    available[1, 2] = False
+    # nothing is dropped: of the discriminator's loss the part of complete cases is left
+    batch = dataclasses.replace(batch, available=available, modality_mask=available)
+    terms_of(trainer, batch)
+    judged = trainer.judged
+    real = trainer.adversary.discriminator(judged[1])
+    loss = trainer.after_step(batch, None)["discriminator"]
+    torch.testing.assert_close(loss, 0.05 * (real[0] - 1).square().mean() / 2)
+    assert (real[1] - 1).any()
+
+
+@pytest.mark.parametrize("variant", ["labels_ignore", "regions_ignore"])
+def test_what_is_ignored_has_no_influence_on_the_probabilities_that_are_judged(make_trainer, first_batch, variant):
+    trainer = make_trainer(f"{NAME}_4epochs", variant)
+    trainer.initialize()
+    batch = trainer._prepare(first_batch(trainer))
+    valid = valid_voxels(batch.target, trainer.label_manager.has_regions, trainer.label_manager.ignore_label)
+    assert (~valid).any()
+    terms_of(trainer, batch)
+    classes = trainer.label_manager.num_segmentation_heads
+    for judged in trainer.judged:
+        probabilities = judged[:, :classes]
+        assert not probabilities.masked_select(~valid).any()
+        assert probabilities.masked_select(valid).any()
+
+
+def test_without_a_discriminator_nothing_is_rebuilt_for_it(make_trainer, first_batch):
+    trainer = make_trainer(NAME, settings={"weight_adversarial": 0})
+    trainer.initialize()
+    calls = []
+    for decoder in trainer.auxiliary.decoders:
+        decoder.register_forward_hook(lambda *_: calls.append(1))
+    trainer.train_step(first_batch(trainer))
+    assert len(calls) == len(trainer.modalities)
+
+
+def test_without_both_weights_nothing_is_rebuilt(make_trainer, first_batch):
+    trainer = make_trainer(NAME, settings={"weight_adversarial": 0, "weight_reconstruction": 0})
+    trainer.initialize()
+    assert trainer.auxiliary is None
+    result = trainer.train_step(first_batch(trainer))
+    assert set(result) == {
+        "loss",
+        *(f"loss_{term}" for term in ("segmentation", "full_segmentation", "latent_kl", "total")),
+    }
 
 
 def test_without_its_weight_there_is_no_discriminator(make_trainer, first_batch):

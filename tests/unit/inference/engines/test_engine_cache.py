@@ -51,7 +51,14 @@ def test_stale_files_go_and_those_of_others_stay(cache):
     assert cache(weights="b").get("compiled") == b"new"
     assert cache(engine="torch-float32").get("compiled") == b"another engine"
     assert cache(checkpoint="checkpoint_best.pth").get("compiled") == b"another checkpoint"
-    assert len(list(cache.folder.iterdir())) == 4  # and the agreement, until it is found anew
+    assert len(list(cache.folder.iterdir())) == 3  # not the agreement of the old one
+
+
+def test_what_other_subsets_have_of_the_same_key_stays_and_that_of_an_old_one_goes(cache):
+    cache().put("channels_0.compiled", b"old")
+    cache(weights="b").put("channels_1.compiled", b"one")
+    cache(weights="b").put("channels_2.compiled", b"two")
+    assert sorted(file.read_bytes() for file in cache.folder.iterdir()) == [b"one", b"two"]
 
 
 def test_a_folder_that_cannot_be_written_is_told_once_and_memory_serves(cache):
@@ -62,6 +69,17 @@ def test_a_folder_that_cannot_be_written_is_told_once_and_memory_serves(cache):
     assert first.get("compiled") == b"network"
     assert len(cache.warnings) == 1
     assert str(cache.folder) in cache.warnings[0]
+
+
+def test_memory_holds_one_network_at_most(cache):
+    cache.folder.write_text("a file where the folder would be")
+    kept = cache()
+    kept.put_json("agreement.json", {"share": 1.0})
+    for channel in (0, 1):
+        kept.put(f"channels_{channel}.compiled", b"network")
+    assert [kept.get(f"channels_{channel}.compiled") for channel in (0, 1)] == [None, b"network"]
+    assert kept.get_json("agreement.json") == {"share": 1.0}
+    assert len(cache.warnings) == 1
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff"])

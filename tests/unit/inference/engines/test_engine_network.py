@@ -8,7 +8,7 @@ from masked_concatenation import MaskedConcatenation
 
 from nnunetv2_mstkd.inference.engines.engine_network import EngineNetwork
 from nnunetv2_mstkd.inference.engines.torch_engine import TorchBFloat16, TorchFloat32
-from nnunetv2_mstkd.inference.modality_encoders import has_modality_encoders, see_only, seen_channels
+from nnunetv2_mstkd.inference.modality_encoders import has_modality_encoders, see_only, seen_channels, uncompiled
 from nnunetv2_mstkd.modalities import Modalities
 
 
@@ -119,11 +119,18 @@ def multi_encoder(network_plan):
     return plan, network
 
 
-@pytest.mark.parametrize("engine", [TorchFloat32, TorchBFloat16])
+class OfOneSubset(TorchFloat32):
+    """An engine that cannot be told, as compiled ones."""
+
+    def see(self, subset):
+        return False
+
+
+@pytest.mark.parametrize("engine", [TorchFloat32, TorchBFloat16, OfOneSubset])
 @torch.inference_mode()
-def test_another_subset_has_an_engine_and_a_background_of_its_own(multi_encoder, engine):
+def test_another_subset_has_a_background_of_its_own_and_an_engine_where_it_must(multi_encoder, engine):
     plan, network = multi_encoder
-    made = []
+    made: list = []
 
     def make(*arguments):
         made.append(seen_channels(network))
@@ -137,7 +144,9 @@ def test_another_subset_has_an_engine_and_a_background_of_its_own(multi_encoder,
         see_only(network, subset)
         assert torch.equal(found[0], engine(network)(tile))
         assert torch.equal(found[1], engine(network)(background))
-    assert made == [FIRST.channels, SECOND.channels, FIRST.channels]  # the same subset again is no reason for another
+    # the same subset again is no reason for another one
+    expected = [FIRST.channels, SECOND.channels, FIRST.channels] if engine is OfOneSubset else [FIRST.channels]
+    assert made == expected
 
 
 def test_a_network_with_one_encoder_is_told_nothing(stand_in):
@@ -158,3 +167,23 @@ def test_a_wrapped_network_is_told_all_the_same(multi_encoder):
     assert see_only(compiled, SECOND)
     assert network.present == seen_channels(compiled) == (3,)
     assert not see_only(compiled, SECOND)
+
+
+@torch.inference_mode()
+def test_a_network_that_is_told_is_compiled_by_nobody(multi_encoder, stand_in):
+    plan, network = multi_encoder
+    compilations = []
+
+    def backend(graph, _inputs):
+        compilations.append(graph)
+        return graph.forward
+
+    torch._dynamo.reset()
+    told = uncompiled(torch.compile(network, backend=backend))
+    assert isinstance(told, torch._dynamo.OptimizedModule)  # nnU-Net's predictor compiles anything else
+    tile = plan.image(batch=1)
+    for subset in (FIRST, SECOND):
+        see_only(told, subset)
+        assert torch.equal(told(tile), network(tile))
+    assert compilations == []
+    assert uncompiled(stand_in[1]) is stand_in[1]
