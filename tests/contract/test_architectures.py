@@ -139,7 +139,7 @@ def test_unsupported_networks_are_refused_by_name():
 
 
 def test_one_stage_is_refused(network_plan):
-    with pytest.raises(UnsupportedNetworkError, match="two stages"):
+    with pytest.raises(UnsupportedNetworkError, match="Two stages or more"):
         build(network_plan(num_stages=1, patch=(8, 8, 8)))
 
 
