@@ -378,6 +378,15 @@ class NetworkPlan:
         """Channels of each stage."""
         return self.features or tuple(min(16, 4 * 2**s) for s in range(self.num_stages))
 
+    def builder(self, deep_supervision: bool = False) -> Callable[[int, int, Callable[[int], int]], torch.nn.Module]:
+        """Return what makes U-Nets of the plan with other channels and widths, as a trainer does."""
+
+        def build(num_inputs: int, num_outputs: int, width: Callable[[int], int]) -> torch.nn.Module:
+            widths = tuple(width(features) for features in self.widths)
+            return self.but(channels=num_inputs, classes=num_outputs, features=widths).build(deep_supervision)
+
+        return build
+
     def build(self, deep_supervision: bool = False) -> torch.nn.Module:
         """Build the plain network."""
         from dynamic_network_architectures.architectures.unet import PlainConvUNet, ResidualEncoderUNet

@@ -1,5 +1,7 @@
 """Models for one subset of the modalities alone (L3)."""
 
+from functools import cached_property
+
 from torch import Tensor
 
 from nnunetv2_mstkd.distillation.settings import DedicatedSettings, SubsetSettings
@@ -34,6 +36,11 @@ class DedicatedTrainer(RecordingTrainer):
             )
         return fixed or asked
 
+    @cached_property
+    def fixed(self) -> ModalitySubset | None:
+        """The fixed subset, None where subsets are drawn."""
+        return fixed_subset(self.settings, self.modalities)
+
     def do_split(self) -> tuple[list[str], list[str]]:
         """Split the cases as nnU-Net does; a fixed subset is trained and validated on cases that have all of it.
 
@@ -42,7 +49,7 @@ class DedicatedTrainer(RecordingTrainer):
             CaseError: if one is none of the preprocessed cases.
         """
         training, validation = super().do_split()
-        fixed = fixed_subset(self.settings, self.modalities)
+        fixed = self.fixed
         if fixed is None or self.available.all_complete:
             return training, validation
         kept = [
@@ -69,10 +76,9 @@ class DedicatedTrainer(RecordingTrainer):
         return super().validation_mask(available) if fixed is None else fixed
 
     def _fixed_mask(self, available: Codes) -> Tensor | None:
-        fixed = fixed_subset(self.settings, self.modalities)
-        if fixed is None:
+        if self.fixed is None:
             return None
-        return modality_mask_from_codes(available & subset_code(fixed), len(self.modalities))
+        return modality_mask_from_codes(available & subset_code(self.fixed), len(self.modalities))
 
 
 def fixed_subset(settings: SubsetSettings, modalities: Modalities) -> ModalitySubset | None:

@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 from nnunetv2_mstkd.architectures.multi_encoder.mmformer import MMFormerNetwork
-from nnunetv2_mstkd.distillation.settings.mmformer import MMFormerSettings
+from nnunetv2_mstkd.distillation.settings.fusion_transformer import FusionTransformerSettings
 from nnunetv2_mstkd.trainers.fusion_transformer_trainer import FusionTransformerTrainer
 from nnunetv2_mstkd.trainers.plan_networks import PlanNetworks
 
@@ -11,7 +11,7 @@ from nnunetv2_mstkd.trainers.plan_networks import PlanNetworks
 class nnUNetTrainerMMFormer(FusionTransformerTrainer):
     """Trains mmFormer on the plan's U-Net; see docs/reference/methods/mmformer.md."""
 
-    default_settings: ClassVar[MMFormerSettings] = MMFormerSettings()
+    default_settings: ClassVar[FusionTransformerSettings] = FusionTransformerSettings()
 
     @classmethod
     def build_multi_encoder(

@@ -10,8 +10,7 @@ from nnunetv2_mstkd.distillation.settings.distillation import (
     SHARED,
     DistillationSettings,
 )
-from nnunetv2_mstkd.distillation.settings.m2ftrans import M2FTransSettings
-from nnunetv2_mstkd.distillation.settings.mmformer import MMFormerSettings
+from nnunetv2_mstkd.distillation.settings.fusion_transformer import FusionTransformerSettings
 from nnunetv2_mstkd.distillation.settings.plans_section import (
     CHANNEL_NAMES,
     SECTION,
@@ -38,8 +37,7 @@ __all__ = [
     "ACNSettings",
     "DedicatedSettings",
     "DistillationSettings",
-    "M2FTransSettings",
-    "MMFormerSettings",
+    "FusionTransformerSettings",
     "RAHVEDSettings",
     "RMBTSSettings",
     "SMUNetSettings",

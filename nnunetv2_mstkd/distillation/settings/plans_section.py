@@ -7,8 +7,7 @@ from typing import Any, TypeVar
 
 from nnunetv2_mstkd.distillation.settings.dedicated import DedicatedSettings
 from nnunetv2_mstkd.distillation.settings.distillation import DistillationSettings
-from nnunetv2_mstkd.distillation.settings.m2ftrans import M2FTransSettings
-from nnunetv2_mstkd.distillation.settings.mmformer import MMFormerSettings
+from nnunetv2_mstkd.distillation.settings.fusion_transformer import FusionTransformerSettings
 from nnunetv2_mstkd.distillation.settings.ra_hved import RAHVEDSettings
 from nnunetv2_mstkd.distillation.settings.rmbts import RMBTSSettings
 from nnunetv2_mstkd.distillation.settings.subset import SubsetSettings
@@ -23,8 +22,7 @@ ALL_SETTINGS = (
     DistillationSettings,
     RAHVEDSettings,
     RMBTSSettings,
-    MMFormerSettings,
-    M2FTransSettings,
+    FusionTransformerSettings,
 )
 _KNOWN = {field.name for settings in ALL_SETTINGS for field in fields(settings)}
 

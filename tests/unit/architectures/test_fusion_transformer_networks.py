@@ -40,18 +40,8 @@ def small(network_plan):
     return network_plan(num_stages=3)
 
 
-def builder(plan, deep_supervision=False):
-    """Return what makes U-Nets of the plan, as a trainer does."""
-
-    def build(num_inputs, num_outputs, width):
-        widths = tuple(width(features) for features in plan.widths)
-        return plan.but(channels=num_inputs, classes=num_outputs, features=widths).build(deep_supervision)
-
-    return build
-
-
 def make(network_class, plan, deep_supervision=False):
-    return network_class(builder(plan, deep_supervision), plan.channels, plan.classes, plan.patch_size)
+    return network_class(plan.builder(deep_supervision), plan.channels, plan.classes, plan.patch_size)
 
 
 def first_alone_and_all(plan):
@@ -62,7 +52,7 @@ def first_alone_and_all(plan):
 
 def test_shapes_are_the_plans_and_every_weight_has_a_gradient(network_class, plan):
     network = make(network_class, plan, deep_supervision=True)
-    separate = SeparateDecoder(builder(plan), plan.channels, plan.classes)
+    separate = SeparateDecoder(plan.builder(), plan.channels, plan.classes)
     image = plan.image()
     features = network(image, first_alone_and_all(plan), True)
     expected = plan.build(True)(image)
@@ -200,6 +190,6 @@ def test_the_cost_on_the_brats_plan(network_class, network_plan):
         plain, _ = flops(plan.build(), image)
         everything = torch.ones(1, 4, dtype=torch.bool)
         ours, features = flops(make(network_class, plan), image, everything, True)
-        beside, _ = flops(SeparateDecoder(builder(plan), 4, 3), features.encoded)
+        beside, _ = flops(SeparateDecoder(plan.builder(), 4, 3), features.encoded)
     assert ours <= 1.1 * plain
     assert beside <= 0.71 * plain

@@ -14,18 +14,10 @@ from nnunetv2_mstkd.architectures.transformer_size import TransformerSize
 GRID = (2, 3, 4)
 
 
-def builder(plan):
-    def build(num_inputs, num_outputs, width):
-        widths = tuple(width(features) for features in plan.widths)
-        return plan.but(channels=num_inputs, classes=num_outputs, features=widths).build()
-
-    return build
-
-
 @pytest.fixture
 def network(network_plan):
     plan = network_plan(num_stages=3)
-    return MMFormerNetwork(builder(plan), plan.channels, plan.classes, plan.patch_size).eval(), plan
+    return MMFormerNetwork(plan.builder(), plan.channels, plan.classes, plan.patch_size).eval(), plan
 
 
 # --- Tokens -----------------------------------------------------------------------------------------------------------
@@ -118,7 +110,7 @@ def test_the_transformer_of_an_absent_modality_does_not_run_at_prediction(networ
 
 def test_the_separate_decoder_sees_the_raw_stages_of_one_modality(network):
     network, plan = network
-    decoder = SeparateDecoder(builder(plan), 4, 3)
+    decoder = SeparateDecoder(plan.builder(), 4, 3)
     mask = torch.ones(2, 4, dtype=torch.bool)
     image = plan.image()
     decoder(network(image, mask, True).encoded)[:, 1].square().sum().backward()

@@ -30,18 +30,8 @@ PLANS = {
 SUBSETS = [subset for subset in itertools.product((False, True), repeat=4) if any(subset)]
 
 
-def builder(plan, deep_supervision=False):
-    """Return what makes U-Nets of the plan, as a trainer does."""
-
-    def build(num_inputs, num_outputs, width):
-        widths = tuple(width(features) for features in plan.widths)
-        return plan.but(channels=num_inputs, classes=num_outputs, features=widths).build(deep_supervision)
-
-    return build
-
-
 def make(plan, deep_supervision=False):
-    return RAHVEDNetwork(builder(plan, deep_supervision), plan.channels, plan.classes, plan.patch_size)
+    return RAHVEDNetwork(plan.builder(deep_supervision), plan.channels, plan.classes, plan.patch_size)
 
 
 @pytest.fixture(params=PLANS, ids=str)
@@ -286,7 +276,7 @@ def test_attention_is_of_the_maximum_and_the_mean_over_channels():
 
 def test_images_are_rebuilt_with_a_gradient_for_the_first_set_alone(plan):
     network = make(plan)
-    decoders = ImageDecoders(builder(plan), plan.channels, network.stage_features)
+    decoders = ImageDecoders(plan.builder(), plan.channels, network.stage_features)
     features = network(plan.image(), torch.ones(2, plan.channels, dtype=torch.bool), True)
     learning, judging = decoders(features.fused.skips, [skip.detach() for skip in features.fused.skips])
     assert learning.shape == judging.shape == (2, plan.channels, *plan.patch_size)

@@ -30,18 +30,8 @@ PLANS = {
 SUBSETS = [subset for subset in itertools.product((False, True), repeat=4) if any(subset)]
 
 
-def builder(plan, deep_supervision=False):
-    """Return what makes U-Nets of the plan, as a trainer does."""
-
-    def build(num_inputs, num_outputs, width):
-        widths = tuple(width(features) for features in plan.widths)
-        return plan.but(channels=num_inputs, classes=num_outputs, features=widths).build(deep_supervision)
-
-    return build
-
-
 def make(plan, deep_supervision=False):
-    return RMBTSNetwork(builder(plan, deep_supervision), plan.channels, plan.classes)
+    return RMBTSNetwork(plan.builder(deep_supervision), plan.channels, plan.classes)
 
 
 def make_reconstruction(plan, network):

@@ -12,7 +12,7 @@ from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch.nn import functional
 
-from nnunetv2_mstkd.distillation.settings.mmformer import MMFormerSettings
+from nnunetv2_mstkd.distillation.settings.fusion_transformer import FusionTransformerSettings
 from nnunetv2_mstkd.trainers.fusion_transformer_trainer import FusionTransformerTrainer
 from nnunetv2_mstkd.trainers.multi_encoder_trainer import MultiEncoderBatch
 
@@ -51,7 +51,7 @@ def by_hand():
     trainer = object.__new__(FusionTransformerTrainer)
     trainer.loss = DeepSupervisionWrapper(squares, [1.0])
     trainer.is_ddp = False
-    trainer.settings = MMFormerSettings()
+    trainer.settings = FusionTransformerSettings()
     trainer.available = SimpleNamespace(all_complete=False)
     return trainer
 
@@ -96,7 +96,7 @@ def test_where_all_cases_are_complete_no_sample_is_looked_for(by_hand):
 
 
 def test_without_its_weight_no_regional_loss_is_computed(by_hand):
-    by_hand.settings = MMFormerSettings(weight_regional=0)
+    by_hand.settings = FusionTransformerSettings(weight_regional=0)
     by_hand.loss = None  # not asked
     coarser = [torch.ones(2, 1, 1, 1, 1, requires_grad=True)]
     loss = by_hand._regional_loss(coarser, batch_of([[True] * 3] * 2))

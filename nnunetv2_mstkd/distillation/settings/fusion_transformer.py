@@ -1,4 +1,4 @@
-"""Settings of M2FTrans (L2)."""
+"""Settings of mmFormer and M2FTrans, whose losses are the same (L2)."""
 
 from dataclasses import dataclass
 
@@ -6,8 +6,10 @@ from nnunetv2_mstkd.distillation.settings.subset import SubsetSettings
 
 
 @dataclass(frozen=True)
-class M2FTransSettings(SubsetSettings):
-    """Settings of nnUNetTrainerM2FTrans. Weights are relative to the segmentation loss, which has weight 1.
+class FusionTransformerSettings(SubsetSettings):
+    """Settings of nnUNetTrainerMMFormer and nnUNetTrainerM2FTrans.
+
+    Weights are relative to the segmentation loss, which has weight 1.
 
     Args:
         weight_separate: of the segmentation loss of each modality by itself; at 0 its decoder is not built.
