@@ -19,19 +19,6 @@ from nnunetv2_mstkd.trainers.multi_encoder_trainer import MultiEncoderBatch
 NAMES = ("nnUNetTrainerMMFormer", "nnUNetTrainerM2FTrans")
 
 
-@pytest.fixture
-def prepared(make_trainer, first_batch):
-    """Return a function that gives an initialised trainer and a batch of it as a step takes it."""
-
-    def make(name, *args, **options):
-        trainer = make_trainer(f"{name}_4epochs", *args, **options)
-        trainer.initialize()
-        trainer.on_train_epoch_start()
-        return trainer, trainer._prepare(first_batch(trainer))
-
-    return make
-
-
 def run(trainer, batch):
     with trainer.step_rng():
         features = trainer.network(batch.image, trainer.seen(batch), True)
@@ -166,8 +153,8 @@ def test_the_total_is_weighted_by_the_settings(make_trainer, first_batch, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_terms_are_nnunets_loss_of_their_logits(prepared, name):
-    trainer, batch = prepared(name)
+def test_terms_are_nnunets_loss_of_their_logits(prepare, name):
+    trainer, batch = prepare(name)
     features, terms = run(trainer, batch)
     loss, target = trainer.loss.loss, batch.target[0]
     torch.testing.assert_close(terms["segmentation"], loss(features.logits[0], target))
@@ -179,9 +166,9 @@ def test_terms_are_nnunets_loss_of_their_logits(prepared, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_weight_has_a_gradient_whatever_is_missing(prepared, name):
+def test_every_weight_has_a_gradient_whatever_is_missing(prepare, name):
     """Under DDP: also where a modality is in no sample's subset, and in no case."""
-    trainer, batch = prepared(name)
+    trainer, batch = prepare(name)
     only = torch.zeros_like(batch.available)
     only[:, 1] = True
     trainer.available = SimpleNamespace(all_complete=False)
@@ -194,8 +181,8 @@ def test_every_weight_has_a_gradient_whatever_is_missing(prepared, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_image_of_a_modality_that_a_case_lacks_has_no_influence(prepared, name):
-    trainer, batch = prepared(name)
+def test_the_image_of_a_modality_that_a_case_lacks_has_no_influence(prepare, name):
+    trainer, batch = prepare(name)
     available = torch.ones_like(batch.available)
     available[:, 2] = False
     other = batch.image.clone()
@@ -208,8 +195,8 @@ def test_the_image_of_a_modality_that_a_case_lacks_has_no_influence(prepared, na
     assert found[0] == found[1]
 
 
-def test_what_was_dropped_is_still_segmented_by_itself(prepared):
-    trainer, batch = prepared(NAMES[0])
+def test_what_was_dropped_is_still_segmented_by_itself(prepare):
+    trainer, batch = prepare(NAMES[0])
     drawn = torch.zeros_like(batch.available)
     drawn[:, 3] = True
     run(trainer, dataclasses.replace(batch, modality_mask=drawn))[1]["separate"].backward()
@@ -238,8 +225,8 @@ def test_without_the_separate_loss_its_decoder_is_not_there(make_trainer, first_
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_bfloat16_losses_are_computed_in_full_precision(prepared, name):
-    trainer, batch = prepared(name, settings={"cpu_precision": "bfloat16"})
+def test_bfloat16_losses_are_computed_in_full_precision(prepare, name):
+    trainer, batch = prepare(name, settings={"cpu_precision": "bfloat16"})
     with trainer.autocast():
         features, terms = run(trainer, batch)
     assert features.logits[0].dtype is torch.bfloat16

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
@@ -16,16 +17,9 @@ TERMS = {"segmentation", "full_segmentation", "reconstruction", "latent_kl", "ad
 
 
 @pytest.fixture
-def prepared(make_trainer, first_batch):
+def prepared(prepare):
     """Return a function that gives an initialised trainer and a batch of it as a step takes it."""
-
-    def make(**options):
-        trainer = make_trainer(f"{NAME}_4epochs", **options)
-        trainer.initialize()
-        trainer.on_train_epoch_start()
-        return trainer, trainer._prepare(first_batch(trainer))
-
-    return make
+    return functools.partial(prepare, NAME)
 
 
 def terms_of(trainer, batch, **changes):
