@@ -21,8 +21,10 @@ from numpy.typing import NDArray
 from nnunetv2_mstkd.inference.engines.choice import runnable_engines
 from nnunetv2_mstkd.inference.engines.names import ENGINES
 from nnunetv2_mstkd.inference.intake import Selection, find
-from nnunetv2_mstkd.inference.missing_modality_predictor import MissingModalityPredictor, PreparedCase
+from nnunetv2_mstkd.inference.missing_modality_predictor import MissingModalityPredictor
+from nnunetv2_mstkd.inference.modality_encoders import see_only
 from nnunetv2_mstkd.inference.model import Model, load_model
+from nnunetv2_mstkd.inference.prepared_case import PreparedCase
 from nnunetv2_mstkd.regions import Region, regions_of
 
 LEAST_DICE, MOST_VOXELS = 0.998, 3
@@ -67,6 +69,7 @@ def compare(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
             if not case.subset(modalities).issuperset(subset):
                 continue
             prepared = first.prepare(first.check(case.restricted(subset)))
+            see_only(stock.network, prepared.check.case.subset(modalities))
             reference = labels(first, prepared, stock.predict_logits_from_preprocessed_data(prepared.image))
             for name, predictor in predictors.items():
                 found = labels(first, prepared, predictor.predict_logits(prepared))

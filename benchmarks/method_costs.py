@@ -6,44 +6,29 @@
     python benchmarks/method_costs.py --trainers nnUNetTrainerMSTKD --json FILE
 
 Seconds: pairs A B A B of a step of nnUNetTrainer and one of the method, and of a tile of both at prediction; ratios are
-within a pair. FLOPs are of one tile, two per multiply-add, with all modalities and with the first alone: a network with
-an encoder for each runs only one then. Saved: bytes that autograd keeps in a step for its backward passes. Steps of
-discriminators are in the seconds. Training only: what a training holds beside the network that predicts.
+within a pair. Saved: bytes that autograd keeps in a step for its backward passes. Steps of discriminators are in the
+seconds. What is counted, and not measured, is of method_counts.py.
 """
 
 import argparse
-import copy
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bare_trainer import SMALL_PATCH, make_batch, make_trainer, make_trainer_of  # first: it sets the environment
+from bare_trainer import SMALL_PATCH, STOCK, make_batch, make_trainer, make_trainer_of  # first: it sets the environment
 
 import torch  # isort: skip
+from method_counts import METHODS, cells, count, counts_of, modules_beside
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 from training_step import patch_of, spread
 
 from nnunetv2_mstkd.inference.modality_encoders import see_only
 from nnunetv2_mstkd.modalities import Modalities
 from nnunetv2_mstkd.planning.saved_tensors import SavedTensors
-from nnunetv2_mstkd.trainers.adversary import Adversary
 from nnunetv2_mstkd.unwrap import unwrap
 
-STOCK = "nnUNetTrainer"
-METHODS = (
-    STOCK,
-    "nnUNetTrainerModalityDropout",
-    "nnUNetTrainerMSTKD",
-    "nnUNetTrainerACN",
-    "nnUNetTrainerSMUNet",
-    "nnUNetTrainerRAHVED",
-    "nnUNetTrainerRMBTS",
-    "nnUNetTrainerMMFormer",
-    "nnUNetTrainerM2FTrans",
-)
 WARM_UP = 2  # pairs; the first step of a trainer also builds the state of its optimisers
 
 
@@ -103,15 +88,14 @@ def costs_of(trainer: Any, stock: Any, rounds: int) -> dict[str, Any]:
     batch = make_batch(trainer)
     step = paired(lambda: stock.train_step(batch), lambda: trainer.train_step(batch), rounds)
     saved = {name: saved_bytes(of, batch) for name, of in (("stock", stock), ("method", trainer))}
+    counts = counts_of(trainer)
     trainer.set_deep_supervision_enabled(False)
     stock.set_deep_supervision_enabled(False)
     network, plain, tile = unwrap(trainer.network), unwrap(stock.network), batch["data"][:1]
-    parameters, beside = count(network.parameters()), count(training_only(trainer))
     result = {
-        "parameters": parameters,
-        "parameters_ratio": parameters / count(plain.parameters()),
+        **counts,
+        "parameters_ratio": counts["parameters"] / count(plain.parameters()),
         "weight_bytes": sum(p.numel() * p.element_size() for p in network.parameters()),
-        "training_only_parameters": beside,
         "saved_bytes": saved["method"],
         "saved_ratio": saved["method"] / saved["stock"],
         "seconds": step,
@@ -121,7 +105,7 @@ def costs_of(trainer: Any, stock: Any, rounds: int) -> dict[str, Any]:
     for suffix, subset in (("", modalities.all), ("_one", modalities.subset(modalities.names[0]))):
         see_only(network, subset)
         seconds = paired(lambda: predict(plain, tile), lambda: predict(network, tile), rounds)
-        result |= {f"flops{suffix}": flops(network, tile), f"tile{suffix}": _ratio(seconds)}
+        result[f"tile{suffix}"] = _ratio(seconds)
     see_only(network, modalities.all)
     trainer.set_deep_supervision_enabled(True)
     stock.set_deep_supervision_enabled(True)
@@ -152,48 +136,11 @@ def predict(network: nn.Module, tile: torch.Tensor) -> None:
     network.train()
 
 
-def flops(network: nn.Module, tile: torch.Tensor) -> int:
-    """Return the FLOPs of a forward pass of a tile (1, M, *patch); nothing is computed."""
-    bare = copy.deepcopy(network).to("meta").eval()
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        bare(tile.to("meta"))
-    return int(counter.get_total_flops())
-
-
 def saved_bytes(trainer: Any, batch: dict[str, Any]) -> int:
     """Return the bytes that autograd keeps in a training step, weights excepted."""
     with SavedTensors(unwrap(trainer.network), *modules_beside(trainer)) as saved:
         trainer.train_step(batch)
     return saved.num_bytes
-
-
-def count(parameters: Any) -> int:
-    """Return the number of numbers in parameters, each tensor once."""
-    return sum({id(p): p.numel() for p in parameters}.values())
-
-
-def training_only(trainer: Any) -> list[nn.Parameter]:
-    """Return the parameters that a training holds beside the network that predicts, averages of it included."""
-    own = {id(p) for p in trainer.network.parameters()}
-    return [p for module in modules_beside(trainer) for p in module.parameters() if id(p) not in own]
-
-
-def modules_beside(trainer: Any) -> list[nn.Module]:
-    """Return the modules other than the network that a trainer holds, those within its helpers included."""
-    return list(_modules(vars(trainer), depth=3, without=trainer.network))
-
-
-def _modules(value: Any, depth: int, without: nn.Module) -> Iterator[nn.Module]:
-    if isinstance(value, nn.Module):
-        if value is not without:
-            yield value
-    elif isinstance(value, Adversary):
-        yield value.discriminator
-    elif isinstance(value, dict | list | tuple) and depth:
-        for part in value.values() if isinstance(value, dict) else value:
-            yield from _modules(part, depth - 1, without)
-    elif depth and type(value).__module__.startswith("nnunetv2_mstkd"):  # such as the teacher with its network
-        yield from _modules(getattr(value, "__dict__", {}), depth - 1, without)
 
 
 # the report ----------------------------------------------------------------------------------------------------------
@@ -211,10 +158,8 @@ def table(result: dict[str, Any]) -> str:
 
 
 def _line(name: str, cost: dict[str, Any]) -> str:
-    counts = (cost["parameters"] / 1e6, cost["training_only_parameters"] / 1e6, cost["flops"] / 1e9)
-    cells = [f"{value:.2f}" for value in (*counts, cost["flops_one"] / 1e9)]
-    cells += [_span(cost["step"]), f"{cost['saved_ratio']:.2f}", _span(cost["tile"]), _span(cost["tile_one"])]
-    return f"| {name} | {' | '.join(cells)} |"
+    measured = (_span(cost["step"]), f"{cost['saved_ratio']:.2f}", _span(cost["tile"]), _span(cost["tile_one"]))
+    return f"| {name} | {' | '.join((*cells(cost), *measured))} |"
 
 
 def _span(ratio: dict[str, float]) -> str:

@@ -12,7 +12,7 @@ export VIRTUAL_ENV PATH="$VIRTUAL_ENV/bin:$PATH"
 # install_package <extra>: the package as it is in this checkout; what it needs only where something is missing
 install_package() {
     local modules=(nnunetv2 nilearn)
-    [ "$1" = dev ] && modules+=(edt hypothesis monai mypy pytest ruff selenium)
+    [ "$1" = dev ] && modules+=(edt hypothesis monai mypy pytest ruff selenium xdist)
     if python -c "import sys; from importlib.util import find_spec; sys.exit(not all(map(find_spec, sys.argv[1:])))" "${modules[@]}"; then
         pip install --quiet --disable-pip-version-check --no-deps --force-reinstall "$repository"
     else

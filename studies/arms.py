@@ -136,12 +136,26 @@ OWN_MODEL_ARMS: dict[str, Arm] = {
     for subset in ("T1ce+FLAIR", "T1+T2", "FLAIR", "T1")
 }
 
+# With their authors' optimiser and rate, the second column of the comparison: run only when named with --arms. The
+# dropout's is no author's: it is what these have to be compared with.
+AMSGRAD = {"initial_lr": 2e-4, "weight_decay": 1e-4}
+NATIVE_RECIPES: dict[str, dict[str, Any]] = {
+    **dict.fromkeys(("dropout", "mstkd", "acn", "smu_net", "ra_hved"), ADAM),
+    "rmbts": {**ADAM, "weight_decay": 1e-4},
+    "mmformer": {"optimizer": "AdamAMSGrad", **AMSGRAD},
+    "m2ftrans": {"optimizer": "AdamWAMSGrad", **AMSGRAD},
+}
+NATIVE_ARMS: dict[str, Arm] = {
+    f"{name}_native": Arm(COMPARED_ARMS[name].trainer, recipe) for name, recipe in NATIVE_RECIPES.items()
+}
+
 EVERY_ARM: dict[str, Arm] = {
     **ARMS,
     **FURTHER_ARMS,
     **INCOMPLETE_ARMS,
     **CHEAPER_ARMS,
     **COMPARED_ARMS,
+    **NATIVE_ARMS,
     **OWN_MODEL_ARMS,
 }
 

@@ -20,6 +20,7 @@ LAYERS = {
     "errors": (0, "L0"),
     "whole_file": (0, "L0"),
     "checksum": (0, "L0"),
+    "splits_file": (0, "L0"),
     "cores": (0, "L0"),
     "workflow": (0, "L0"),
     "compatibility": (0, "L0"),

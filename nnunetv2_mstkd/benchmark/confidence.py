@@ -7,8 +7,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from nnunetv2_mstkd.benchmark.facts_array import Scored
 from nnunetv2_mstkd.benchmark.json_file import write_json
-from nnunetv2_mstkd.benchmark.results import Results, Scored
+from nnunetv2_mstkd.benchmark.results import Results
 from nnunetv2_mstkd.benchmark.training_facts import TrainingFacts
 from nnunetv2_mstkd.checksum import sha256_of
 from nnunetv2_mstkd.errors import BenchmarkError

@@ -7,7 +7,8 @@ from math import isnan
 from typing import Any
 
 from nnunetv2_mstkd.benchmark.cells import ALL
-from nnunetv2_mstkd.benchmark.results import Results, Scored
+from nnunetv2_mstkd.benchmark.facts_array import Scored
+from nnunetv2_mstkd.benchmark.results import Results
 from nnunetv2_mstkd.evaluation.mask_facts import MaskFacts
 from nnunetv2_mstkd.evaluation.metrics import METRICS, is_policy_case, metric_value
 

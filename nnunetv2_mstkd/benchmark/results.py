@@ -4,12 +4,12 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnunetv2_mstkd.benchmark.benchmark_facts import BenchmarkFacts
+from nnunetv2_mstkd.benchmark.facts_array import Scored, facts_array
 from nnunetv2_mstkd.benchmark.identity import changes
 from nnunetv2_mstkd.benchmark.record import CaseRecord, case_files
 from nnunetv2_mstkd.benchmark.training_facts import TrainingFacts, training_files
@@ -41,21 +41,6 @@ class ModelFacts:
     def trained_for_missing(self) -> bool:
         """Whether it was trained for missing modalities."""
         return any(training.trained_for_missing_modalities for training in self.trainings)
-
-
-@dataclass(frozen=True)
-class Scored:
-    """One case of one training.
-
-    Args:
-        training: that predicted it.
-        record: what was found.
-        folder: where the record and the preview lie.
-    """
-
-    training: TrainingFacts
-    record: CaseRecord
-    folder: Path
 
 
 @dataclass(frozen=True)
@@ -139,7 +124,7 @@ def read_results(folder: Path) -> Results:
     cases = tuple(sorted({each.record.case for each in scored}))
     repeats = tuple(sorted({each.training.repeat for each in scored}))
     axes = [tuple(order), repeats, subsets, tuple(region.name for region in benchmark.regions), cases]
-    facts = _array(scored, axes)
+    facts = facts_array(scored, axes)
     return Results(folder, benchmark, models, cases, subsets, repeats, tuple(scored), facts, tuple(passed_over))
 
 
@@ -160,38 +145,3 @@ def _models(trainings: Sequence[TrainingFacts]) -> tuple[ModelFacts, ...]:
         for title, of_title in by_title.items()
     ]
     return tuple(sorted(models, key=lambda model: (min(t.order for t in model.trainings), model.title)))
-
-
-def _array(scored: Sequence[Scored], axes: Sequence[Sequence[Any]]) -> NDArray[np.object_]:
-    """Return the facts as an array along `axes`: titles, repeats, subsets, regions, cases."""
-    titles, repeats, subsets, _, cases = ({name: i for i, name in enumerate(axis)} for axis in axes)
-    facts = np.full([len(axis) for axis in axes], None, dtype=object)
-    for each in scored:
-        record, training = each.record, each.training
-        for subset, by_region in record.scores.items():
-            _require_fitting(each, subset, axes)
-            place = titles[training.title], repeats[training.repeat], subsets[subset], slice(None), cases[record.case]
-            if any(fact is not None for fact in facts[place]):
-                raise BenchmarkError(_doubled(each, subset))
-            for r, region in enumerate(axes[3]):
-                facts[(*place[:3], r, place[4])] = by_region[region]
-    return facts
-
-
-def _require_fitting(scored: Scored, subset: str, axes: Sequence[Sequence[Any]]) -> None:
-    """Refuse a record of another benchmark, whose subsets or regions are not those of benchmark.json."""
-    regions = scored.record.scores[subset]
-    if subset not in axes[2] or set(regions) != set(axes[3]):
-        file = CaseRecord.file_of(scored.folder, scored.record.case)
-        raise BenchmarkError(
-            f"{file} does not belong to this benchmark: its subset {subset!r} has the regions {list(regions)}, but "
-            f"the regions are {list(axes[3])}. Delete it and give the same command again"
-        )
-
-
-def _doubled(scored: Scored, subset: str) -> str:
-    training = scored.training
-    return (
-        f"{scored.record.case} was scored twice as {training.title!r}, repeat {training.repeat}, {subset}: also in "
-        f"{scored.folder}. Delete one of the folders, or benchmark one of the models under another title"
-    )

@@ -21,7 +21,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the cohort, or say that it is there."""
-    from nnunetv2_mstkd.datasets.demonstration.cohort import Cohort, write_cohort
+    from nnunetv2_mstkd.datasets.demonstration.cohort import Cohort
+    from nnunetv2_mstkd.datasets.demonstration.cohort_dataset import write_cohort
 
     cohort = Cohort(args.cases, args.test_cases, args.spacing, args.seed)
     folder = args.out.resolve()

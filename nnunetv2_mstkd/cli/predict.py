@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from nnunetv2_mstkd.cli.number import step_size, whole_number
 from nnunetv2_mstkd.inference.engines.names import AUTO, CHOICES
+from nnunetv2_mstkd.inference.model_files import FINAL_CHECKPOINT
 
 if TYPE_CHECKING:
-    from nnunetv2_mstkd.inference.folder_prediction import RunResult
     from nnunetv2_mstkd.inference.missing_modality_predictor import MissingModalityPredictor
+    from nnunetv2_mstkd.inference.run_options import RunResult
 
 Say = Callable[[str], None]
 
@@ -70,7 +71,7 @@ def _add_model(group: "argparse._ArgumentGroup") -> None:
     group.add_argument("-p", metavar="PLANS", help=f"plans (default: {PLANS})")
     group.add_argument("-c", metavar="CONFIGURATION", help="such as 3d_fullres")
     group.add_argument("-f", nargs="+", metavar="FOLD", help="folds to average (default: all that are trained)")
-    group.add_argument("-chk", default="checkpoint_final.pth", help="checkpoint (default: %(default)s)")
+    group.add_argument("-chk", default=FINAL_CHECKPOINT, help="checkpoint (default: %(default)s)")
     group.add_argument(
         "--trust-checkpoint", action="store_true", help="load checkpoints that could execute code: only your own"
     )
@@ -130,8 +131,9 @@ def _require_consistent(args: argparse.Namespace) -> None:
 
 
 def _run(args: argparse.Namespace, say: Say) -> int:
-    from nnunetv2_mstkd.inference.folder_prediction import FolderPrediction, RunOptions
+    from nnunetv2_mstkd.inference.folder_prediction import FolderPrediction
     from nnunetv2_mstkd.inference.intake import Selection
+    from nnunetv2_mstkd.inference.run_options import RunOptions
 
     predictor = _load(args, say)
     selection = Selection(

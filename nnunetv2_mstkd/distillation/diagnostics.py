@@ -6,6 +6,32 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from nnunetv2_mstkd.architectures import NetworkFeatures
+
+
+def measure_balance(
+    terms: Mapping[str, Tensor],
+    weights: Mapping[str, float],
+    teacher: NetworkFeatures,
+    student: NetworkFeatures,
+    scale: float = 1.0,
+) -> dict[str, float]:
+    """Return what is on record of one step: each term's weighted gradient norm, and both attention entropies.
+
+    Args:
+        terms: scalars, not weighted, of the graph of `student`.
+        weights: of the terms that are measured, ramp included.
+        teacher: features with attention maps, empty without a transformer.
+        student: likewise; the norms are at its deepest encoder feature.
+        scale: of a GradScaler.
+    """
+    norms = gradient_norms({term: terms[term] * weight for term, weight in weights.items()}, student.encoded, scale)
+    return {
+        **{f"gradient_{term}": norm for term, norm in norms.items()},
+        "attention_entropy_student": attention_entropy(student.attention),
+        "attention_entropy_teacher": attention_entropy(teacher.attention),
+    }
+
 
 def gradient_norms(terms: Mapping[str, Tensor], feature: Tensor, scale: float = 1.0) -> dict[str, float]:
     """Return the L2 norm of each term's gradient at a feature.

@@ -1,9 +1,8 @@
-"""Images through nnU-Net's own readers: files, SimpleITK images and arrays become channels of one case (L3)."""
+"""Files and SimpleITK images through nnU-Net's own readers, and segmentations through its writers (L3)."""
 
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,30 +13,13 @@ from nnunetv2.imageio.tif_reader_writer import Tiff3DIO
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from numpy.typing import NDArray
 
-from nnunetv2_mstkd.cases.case import Case
-from nnunetv2_mstkd.cases.geometry import Geometry
 from nnunetv2_mstkd.errors import CaseError
+from nnunetv2_mstkd.inference.image import Image, geometry_of
 
-Volume = NDArray[np.float32]  # (C, z, y, x); C = 1 but in 4D files
 _CHANNEL_SUFFIX = re.compile(r"_\d{4}$")
 # Formats that keep every voxel of an image in memory, written in no time: SimpleITK reads NaN and infinite voxels of
 # NIfTI files as zeros, and readers that know no MetaImage read NIfTI with nibabel.
 _EXACT_ENDINGS = (".mha", ".nii")
-
-
-@dataclass(frozen=True)
-class Image:
-    """What a reader made of one file.
-
-    Args:
-        volumes: (C, z, y, x), float32; a 2D image has z = 1.
-        properties: nnU-Net's, with `spacing` and whatever the reader needs to write a segmentation.
-        geometry: of the volumes.
-    """
-
-    volumes: Volume
-    properties: dict[str, Any] = field(repr=False)
-    geometry: Geometry
 
 
 class ImageReader:
@@ -123,45 +105,6 @@ class ImageReader:
             raise CaseError(f"a TIFF has no spacing of its own, and nnU-Net seeks it in {beside.name}: write that file")
 
 
-def image_of_array(array: NDArray, spacing_mm: Sequence[float] | None, name: str) -> Image:
-    """Return an array as an image.
-
-    Args:
-        array: (z, y, x), or (y, x) for a 2D image.
-        spacing_mm: one number per axis of the array, in its order.
-        name: of the modality, for errors.
-
-    Raises:
-        CaseError: if the array has other dimensions, or the spacing is missing or does not fit.
-    """
-    if array.ndim not in (2, 3):
-        raise CaseError(f"{name}: an array must be (z, y, x), or (y, x) for 2D; given: shape {array.shape}")
-    if spacing_mm is None or len(spacing_mm) != array.ndim:
-        raise CaseError(
-            f"{name}: an array needs spacing_mm with {array.ndim} numbers, one per axis; given: {spacing_mm}"
-        )
-    spacing = [float(s) for s in spacing_mm]
-    if array.ndim == 2:
-        spacing = [max(spacing) * 999, *spacing]  # as nnU-Net's readers do: slices of their own
-    volume = np.asarray(array, np.float32).reshape(1, *array.shape[-3:] if array.ndim == 3 else (1, *array.shape))
-    properties = {"spacing": spacing}
-    return Image(volume, properties, geometry_of(volume, properties))
-
-
-def geometry_of(volumes: Volume, properties: Mapping[str, Any]) -> Geometry:
-    """Return the geometry that one of nnU-Net's readers found."""
-    shape, spacing = volumes.shape[1:], tuple(float(s) for s in properties["spacing"])
-    if "sitk_stuff" in properties:
-        stuff = properties["sitk_stuff"]
-        return Geometry(shape, spacing, tuple(stuff["origin"]), tuple(stuff["direction"]))
-    if "nibabel_stuff" in properties:
-        stuff = properties["nibabel_stuff"]
-        affine = np.asarray(stuff.get("reoriented_affine", stuff["original_affine"]), float)
-        axes = affine[:3, :3] / np.maximum(np.linalg.norm(affine[:3, :3], axis=0), 1e-12)
-        return Geometry(shape, spacing, tuple(affine[:3, 3].tolist()), tuple(axes.ravel().tolist()))
-    return Geometry(shape, spacing, None, None)
-
-
 def _of_one_volume(properties: dict[str, Any]) -> dict[str, Any]:
     """Return the properties of a 4D file without its last axis, which no segmentation has."""
     stuff = properties.get("sitk_stuff")
@@ -170,30 +113,3 @@ def _of_one_volume(properties: dict[str, Any]) -> dict[str, Any]:
     direction = np.reshape(stuff["direction"], (4, 4))[:3, :3]
     three = {"spacing": stuff["spacing"][:3], "origin": stuff["origin"][:3], "direction": tuple(direction.ravel())}
     return {**properties, "sitk_stuff": three}
-
-
-def stack_channels(
-    case: Case, images: Mapping[Path, Image] | None, reader: ImageReader, num_channels: int
-) -> tuple[Volume, dict[str, Any]]:
-    """Return a case as nnU-Net's preprocessor takes it.
-
-    Args:
-        case: which file holds which channel.
-        images: those that are in memory already, by file; others are read, one at a time. None: all are read.
-        reader: of files.
-        num_channels: of the model, M.
-
-    Returns:
-        (image, properties): image (M, z, y, x), absent channels zero; properties of the first present channel.
-    """
-    stack: Volume | None = None
-    properties: dict[str, Any] = {}
-    for file, sources in case.by_file().items():
-        image = images[file] if images is not None and file in images else reader.read(file)
-        if stack is None:
-            stack, properties = np.zeros((num_channels, *image.volumes.shape[1:]), np.float32), dict(image.properties)
-        for channel, source in sources.items():
-            stack[channel] = image.volumes[source.volume or 0]
-    if stack is None:
-        raise CaseError(f"{case.name}: no channel is present")
-    return stack, properties

@@ -2,49 +2,32 @@
 
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
-import numpy as np
-import SimpleITK
 import torch
-from nnunetv2.utilities.label_handling.label_handling import convert_labelmap_to_one_hot
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nnunetv2_mstkd.cases.case import Case, ChannelSource
-from nnunetv2_mstkd.cases.geometry import Geometry
-from nnunetv2_mstkd.cases.image_check import CaseCheck, check_case
-from nnunetv2_mstkd.cases.problem import Problem
+from nnunetv2_mstkd.cases.case import Case
+from nnunetv2_mstkd.cases.image_check import CaseCheck
 from nnunetv2_mstkd.errors import CaseError, ModalityError, SettingsError
-from nnunetv2_mstkd.inference.around_network import labels_of, preprocess
+from nnunetv2_mstkd.inference.around_network import labels_of
 from nnunetv2_mstkd.inference.engines.choice import Choice
 from nnunetv2_mstkd.inference.engines.engine_predictor import build_predictor
 from nnunetv2_mstkd.inference.engines.names import AUTO
-from nnunetv2_mstkd.inference.image_reader import Image, ImageReader, geometry_of, image_of_array, stack_channels
+from nnunetv2_mstkd.inference.given_images import ImageLike, case_of_images
+from nnunetv2_mstkd.inference.image import Image
+from nnunetv2_mstkd.inference.image_reader import ImageReader
 from nnunetv2_mstkd.inference.model import load_model
+from nnunetv2_mstkd.inference.model_check import check_for_model
+from nnunetv2_mstkd.inference.model_files import FINAL_CHECKPOINT
 from nnunetv2_mstkd.inference.prediction import Prediction
-from nnunetv2_mstkd.inference.previous_stage import PreviousStage, previous_labels
+from nnunetv2_mstkd.inference.prepared_case import PreparedCase, prepare_case
+from nnunetv2_mstkd.inference.previous_stage import PreviousStage
+from nnunetv2_mstkd.inference.run_facts import inference_facts
 from nnunetv2_mstkd.modalities import ModalitySubset
-
-ImageLike: TypeAlias = Path | str | SimpleITK.Image | NDArray
-
-
-@dataclass(frozen=True)
-class PreparedCase:
-    """A case as the network takes it.
-
-    Args:
-        check: the case without its empty channels, and what was noticed.
-        image: (M, *S) preprocessed, absent channels zero; in a cascade with the previous stage's labels behind them.
-        properties: nnU-Net's.
-    """
-
-    check: CaseCheck
-    image: Tensor = field(repr=False)
-    properties: dict[str, Any] = field(repr=False)
 
 
 class MissingModalityPredictor:
@@ -79,7 +62,7 @@ class MissingModalityPredictor:
         self,
         model_folder: Path | str,
         folds: Sequence[str | int] | None = None,
-        checkpoint: str = "checkpoint_final.pth",
+        checkpoint: str = FINAL_CHECKPOINT,
         *,
         device: str | torch.device = "auto",
         engine: str = AUTO,
@@ -109,14 +92,21 @@ class MissingModalityPredictor:
 
     @property
     def engine(self) -> Choice:
-        """What runs the network, and why; before the first case, what is to."""
+        """What ran the network for the last case, and why; before the first case, what is to."""
         return self._predictor.choice
 
     @property
     def inference(self) -> dict[str, Any]:
-        """How the model is applied."""
+        """How the model is applied, by this engine."""
+        return self._inference(self.engine)
+
+    def inference_for(self, subset: ModalitySubset) -> dict[str, Any]:
+        """Return how the model is applied to cases that have a subset, by what is known of the engines so far."""
+        return self._inference(self._predictor.choice_for(subset))
+
+    def _inference(self, engine: Choice) -> dict[str, Any]:
         predictor = self._predictor
-        return inference_facts(self.device, predictor.engine, predictor.tile_step_size, predictor.use_mirroring)
+        return inference_facts(self.device, engine.name, predictor.tile_step_size, predictor.use_mirroring)
 
     def predict_case(
         self,
@@ -144,7 +134,7 @@ class MissingModalityPredictor:
                 lists all that is wrong.
         """
         given = {**(images or {}), **modalities}
-        case, loaded = self._load(given, spacing_mm)
+        case, loaded = case_of_images(given, self.model.modalities, self.reader, spacing_mm)
         stage = Path(previous_stage) if isinstance(previous_stage, str) else previous_stage
         check = self.check(case, loaded, stage)
         if check.problems:
@@ -152,36 +142,7 @@ class MissingModalityPredictor:
         prepared = self.prepare(check, loaded, stage)
         return self.finish(prepared, self.predict_logits(prepared), return_probabilities=return_probabilities)
 
-    def _load(
-        self, given: Mapping[str, ImageLike], spacing_mm: Sequence[float] | None
-    ) -> tuple[Case, dict[Path, Image]]:
-        """Read each image once, whatever it is, under its file's name or its modality's."""
-        if not given:
-            raise ModalityError(
-                f"No image is given: at least one modality must be present. {self.model.modalities.choices}"
-            )
-        sources: dict[int, ChannelSource] = {}
-        loaded: dict[Path, Image] = {}
-        for name, image in given.items():
-            channel = self.model.modalities.channel(name)
-            if channel in sources:
-                raise ModalityError(f"{name!r} and another name stand for {self.model.modalities.names[channel]}")
-            key = Path(image) if isinstance(image, str | Path) else Path(name)
-            loaded[key] = self._image(key, image, spacing_mm)
-            sources[channel] = ChannelSource(key)
-        return Case("this case", sources), loaded
-
-    def _image(self, key: Path, image: ImageLike, spacing_mm: Sequence[float] | None) -> Image:
-        if not isinstance(image, str | Path | SimpleITK.Image):
-            if self.reader.reorients:
-                raise CaseError(f"{key}: this model turns images to one orientation, which an array does not tell")
-            return image_of_array(np.asarray(image), spacing_mm, str(key))
-        try:
-            return self.reader.convert(image) if isinstance(image, SimpleITK.Image) else self.reader.read(key)
-        except Exception as error:  # of whichever reader
-            raise CaseError(f"{key} cannot be read: {error}") from error
-
-    # the stages of a case ------------------------------------------------------------------------------------
+    # the stages of a case -------------------------------------------------------------------------------------------
 
     def check(
         self,
@@ -190,39 +151,7 @@ class MissingModalityPredictor:
         previous_stage: PreviousStage | None = None,
     ) -> CaseCheck:
         """Check a case: images, which are read unless they are in memory, and a cascade's labels; thread-safe."""
-        grids: dict[Path, Geometry] = {}
-
-        def read(file: Path) -> tuple[NDArray[np.float32], Geometry]:
-            image = loaded[file] if loaded is not None else self.reader.read(file)
-            grids[file] = image.geometry
-            return image.volumes, image.geometry
-
-        found = check_case(case, self.model.modalities, read, needs_depth=not self.model.is_2d)
-        # the grid of images that have a fault is nothing to compare with
-        grid = None if found.problems else grids[found.case.files[0]]
-        faults = [*self._missing_need(found.case), *self._previous_stage_faults(grid, previous_stage)]
-        return replace(found, problems=(*found.problems, *(Problem(case.name, fault) for fault in faults)))
-
-    def _missing_need(self, case: Case) -> Iterator[str]:
-        """Yield what is wrong if a case lacks what a dedicated model was trained for."""
-        present, needs = case.subset(self.model.modalities), self.model.needs
-        if needs is not None and not present.issuperset(needs):
-            yield f"has {present}; this model was trained for {needs} alone and needs it"
-
-    def _previous_stage_faults(self, grid: Geometry | None, given: PreviousStage | None) -> Iterator[str]:
-        """Yield what is wrong with the labels of the previous stage, given or not, and the grid of sound images."""
-        if given is not None and not self.model.is_cascade:
-            yield "has labels of a previous stage, but this model is no cascade: leave them out"
-        elif given is None and self.model.is_cascade:
-            yield (
-                "a cascade needs the labels of its previous stage: name their folder with -prev_stage_predictions "
-                "(in Python: previous_stage)"
-            )
-        elif given is not None and grid is not None:
-            try:
-                previous_labels(given, grid, self.reader)
-            except CaseError as error:
-                yield str(error)
+        return check_for_model(case, self.model, self.reader, loaded, previous_stage)
 
     def prepare(
         self,
@@ -231,18 +160,7 @@ class MissingModalityPredictor:
         previous_stage: PreviousStage | None = None,
     ) -> PreparedCase:
         """Read and preprocess a case that has been checked, with the same previous stage; thread-safe."""
-        case = check.case if self.model.needs is None else check.case.restricted(self.model.needs)
-        image, properties = stack_channels(case, loaded, self.reader, len(self.model.modalities))
-        seg = None
-        if previous_stage is not None:
-            seg = previous_labels(previous_stage, geometry_of(image, properties), self.reader)[np.newaxis]
-        plans, configuration, dataset_json = self.model.plans, self.model.configuration, self.model.dataset_json
-        data, seg, properties = preprocess(image, properties, case, plans, configuration, dataset_json, seg=seg)
-        if previous_stage is not None:
-            data = np.vstack(
-                (data, convert_labelmap_to_one_hot(seg[0], self.model.labels.foreground_labels, data.dtype))
-            )
-        return PreparedCase(CaseCheck(case, check.problems, check.warnings), torch.from_numpy(data), properties)
+        return prepare_case(check, self.model, self.reader, loaded, previous_stage)
 
     def warm_up(self, subset: ModalitySubset | None = None) -> None:
         """Make the engine, which takes a moment, while the first case is prepared; thread-safe.
@@ -269,11 +187,6 @@ class MissingModalityPredictor:
         used = prepared.check.case.subset(self.model.modalities)
         warnings, confidence = prepared.check.warnings, self.model.confidence(used)
         return Prediction(labels, probabilities, used, warnings, confidence, prepared.properties, self.reader)
-
-
-def inference_facts(device: torch.device, engine: str, step_size: float, mirroring: bool) -> dict[str, Any]:
-    """Return how a model is applied."""
-    return {"device": str(device), "engine": engine, "step_size": step_size, "mirroring": mirroring}
 
 
 def find_device(device: str | torch.device) -> torch.device:

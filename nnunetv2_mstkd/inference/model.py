@@ -1,30 +1,27 @@
 """A trained model as prediction needs it, from a model folder: ours or nnU-Net's own (L3)."""
 
-import inspect
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from nnunetv2.utilities.label_handling.label_handling import LabelManager, determine_num_input_channels
+from nnunetv2.utilities.label_handling.label_handling import LabelManager
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import nn
 
 from nnunetv2_mstkd.checksum import sha256_of
-from nnunetv2_mstkd.errors import CheckpointError
 from nnunetv2_mstkd.inference.environment import refuse_variable
+from nnunetv2_mstkd.inference.model_description import damage_told, read_description, require_entries
+from nnunetv2_mstkd.inference.model_files import FINAL_CHECKPOINT, checkpoint_file
 from nnunetv2_mstkd.inference.model_folder import (
-    damage_told,
     find_trainer,
     fold_names,
     needed_subset,
     read_benchmark,
-    read_description,
-    require_entries,
     require_one_model,
 )
+from nnunetv2_mstkd.inference.model_network import build_network, load_weights
 from nnunetv2_mstkd.inference.preprocessor import take_as_told
 from nnunetv2_mstkd.inference.safe_checkpoint import (
     CONFIGURATION,
@@ -109,7 +106,7 @@ class Model:
 def load_model(
     folder: Path,
     folds: Sequence[str | int] | None = None,
-    checkpoint: str = "checkpoint_final.pth",
+    checkpoint: str = FINAL_CHECKPOINT,
     *,
     trust_checkpoint: bool = False,
 ) -> Model:
@@ -130,7 +127,7 @@ def load_model(
     refuse_variable("mstkd predict finds what each case has; to leave something out use --modalities")
     plans, dataset_json = read_description(folder, trust=trust_checkpoint)
     names = fold_names(folder, folds, checkpoint)
-    files = [folder / f"fold_{name}" / checkpoint for name in names]
+    files = [checkpoint_file(folder, name, checkpoint) for name in names]
     checkpoints = [load_checkpoint(file, trust=trust_checkpoint) for file in files]
     require_one_model(files, checkpoints)
     trainer_name = str(checkpoints[0][TRAINER_NAME])
@@ -142,10 +139,10 @@ def load_model(
         configuration = plans_manager.get_configuration(configuration_name)
         require_entries(plans_manager, configuration, dataset_json)
         needs = needed_subset(trainer, plans, Modalities.from_dataset_json(dataset_json))
-        network = _build_network(trainer, plans_manager, configuration, dataset_json)
+        network = build_network(trainer, plans_manager, configuration, dataset_json)
     take_as_told(configuration)  # our predictors tell the network what each case has
     weights = [loaded[WEIGHTS] for loaded in checkpoints]
-    _load_weights(network, weights, files)
+    load_weights(network, weights, files)
     return Model(
         folder=folder,
         folds=tuple(names),
@@ -163,37 +160,3 @@ def load_model(
         handles_missing=issubclass(trainer, SubsetTrainer),
         benchmark=read_benchmark(folder),
     )
-
-
-def _build_network(
-    trainer: Any, plans: PlansManager, configuration: ConfigurationManager, dataset_json: dict[str, Any]
-) -> nn.Module:
-    described: tuple[Any, ...] = (plans, configuration)
-    if "plans_manager" not in inspect.signature(trainer.build_network_architecture).parameters:
-        # what trainers of earlier versions of nnU-Net take; its own predictor asks in the same way
-        described = (
-            configuration.network_arch_class_name,
-            configuration.network_arch_init_kwargs,
-            configuration.network_arch_init_kwargs_req_import,
-        )
-    network: nn.Module = trainer.build_network_architecture(
-        *described,
-        determine_num_input_channels(plans, configuration, dataset_json),
-        plans.get_label_manager(dataset_json).num_segmentation_heads,
-        enable_deep_supervision=False,
-    )
-    return network
-
-
-def _load_weights(network: nn.Module, weights: Sequence[Mapping[str, Any]], files: Sequence[Path]) -> None:
-    """Load the weights of each fold, to see that they fit, and those of the first fold last.
-
-    Raises:
-        CheckpointError: if they do not fit; the message names the file.
-    """
-    for state, file in reversed(list(zip(weights, files, strict=True))):
-        try:
-            network.load_state_dict(state)
-        except RuntimeError as error:
-            told = textwrap.shorten(str(error), 300)
-            raise CheckpointError(f"The weights in {file} do not fit the network of its plans: {told}") from error

@@ -1,25 +1,20 @@
 """A model folder: which parts it has, and who trained it (L3)."""
 
-import contextlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nnunetv2.paths import nnUNet_results
-from nnunetv2.utilities.dataset_name_id_conversion import maybe_convert_to_dataset_name
 from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
-from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 
 from nnunetv2_mstkd.benchmark.confidence import CONFIDENCE_FILE
 from nnunetv2_mstkd.distillation.settings import settings_from_plans
-from nnunetv2_mstkd.errors import ModelFolderError, MSTKDError
+from nnunetv2_mstkd.errors import ModelFolderError
+from nnunetv2_mstkd.inference.model_files import ALL_CASES, FOLD_PREFIX
+from nnunetv2_mstkd.inference.results_folder import default_results, find_dataset_name, model_name, require_trained
 from nnunetv2_mstkd.inference.safe_checkpoint import CONFIGURATION, INIT_ARGS, TRAINER_NAME
-from nnunetv2_mstkd.inference.safe_plans import require_safe_plans
 from nnunetv2_mstkd.modalities import Modalities, ModalitySubset
 from nnunetv2_mstkd.trainers.subset_trainer import SubsetTrainer
-
-ALL_CASES = "all"  # the fold that was trained on every case
 
 
 def find_model_folder(dataset: str, trainer: str, plans: str, configuration: str) -> Path:
@@ -38,65 +33,6 @@ def find_model_folder(dataset: str, trainer: str, plans: str, configuration: str
     folder = results / find_dataset_name(dataset) / model_name(trainer, plans, configuration)
     require_trained(folder)
     return folder
-
-
-def model_name(trainer: str, plans: str, configuration: str) -> str:
-    """Return what nnU-Net calls the folder of a model."""
-    return f"{trainer}__{plans}__{configuration}"
-
-
-def default_results(otherwise: str) -> Path:
-    """Return nnUNet_results.
-
-    Args:
-        otherwise: what a user can do who has none.
-
-    Raises:
-        ModelFolderError: if it is not set.
-    """
-    if not nnUNet_results.is_set():
-        raise ModelFolderError(f"nnUNet_results is not set: export it, {otherwise}")
-    return Path(nnUNet_results.get())
-
-
-def find_dataset_name(dataset: str) -> str:
-    """Return the name of a dataset of nnU-Net, given name or number.
-
-    Raises:
-        ModelFolderError: if there is no such dataset.
-    """
-    try:
-        return str(maybe_convert_to_dataset_name(dataset))
-    except (RuntimeError, ValueError) as error:
-        raise ModelFolderError(f"nnU-Net knows no dataset {dataset!r} ({error})") from error
-
-
-def require_trained(folder: Path) -> None:
-    """Check that a model folder is there.
-
-    Raises:
-        ModelFolderError: if not; the message lists its neighbours.
-    """
-    if not folder.is_dir():
-        there = sorted(path.name for path in folder.parent.glob("*__*__*"))
-        raise ModelFolderError(f"There is no {folder}; trained there: {', '.join(there) or 'nothing'}")
-
-
-def read_description(folder: Path, *, trust: bool) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the content of plans.json and dataset.json.
-
-    Args:
-        folder: of the model.
-        trust: also take plans that could execute code.
-
-    Raises:
-        ModelFolderError: if one is missing or damaged.
-        UntrustedPlansError: if the plans could execute code; not with `trust`.
-    """
-    plans, dataset_json = (read_json(folder, name) for name in ("plans.json", "dataset.json"))
-    if not trust:
-        require_safe_plans(plans)
-    return plans, dataset_json
 
 
 def read_json(folder: Path, name: str) -> dict[str, Any]:
@@ -118,35 +54,6 @@ def read_json(folder: Path, name: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ModelFolderError(f"{file} holds one {type(content).__name__}, not an object")
     return content
-
-
-@contextlib.contextmanager
-def damage_told(folder: Path) -> Iterator[None]:
-    """Raise ModelFolderError for whatever nnU-Net raises over JSON files that lack something or hold something else."""
-    try:
-        yield
-    except MSTKDError:
-        raise
-    except Exception as error:  # there are as many kinds as entries
-        raise ModelFolderError(
-            f"The plans.json or dataset.json in {folder} do not fit the model, or are damaged: "
-            f"{type(error).__name__}: {error}"
-        ) from error
-
-
-def require_entries(plans: PlansManager, configuration: ConfigurationManager, dataset_json: dict[str, Any]) -> None:
-    """Look at what prediction uses only later, so that what is missing is told before images are read.
-
-    Raises:
-        Exception: whatever nnU-Net raises.
-    """
-    _ = plans.dataset_name, plans.plans_name
-    _ = dataset_json["file_ending"], plans.image_reader_writer_class, plans.transpose_forward, plans.transpose_backward
-    _ = configuration.patch_size, configuration.spacing, configuration.previous_stage_name
-    _ = configuration.normalization_schemes, configuration.use_mask_for_norm
-    _ = configuration.resampling_fn_data, configuration.resampling_fn_seg, configuration.resampling_fn_probabilities
-    if configuration.preprocessor_class is None:
-        raise ModelFolderError(f"nnU-Net has no preprocessor {configuration.preprocessor_name!r}, as the plans name it")
 
 
 def read_benchmark(folder: Path) -> dict[str, Any] | None:
@@ -175,8 +82,7 @@ def fold_names(folder: Path, folds: Sequence[str | int] | None, checkpoint: str)
     Raises:
         ModelFolderError: if a fold lacks the checkpoint, or none has it.
     """
-    names = (path.parent.name.removeprefix("fold_") for path in folder.glob(f"fold_*/{checkpoint}"))
-    trained = sorted(name for name in names if name == ALL_CASES or (name.isascii() and name.isdigit()))
+    trained = _trained_folds(folder, checkpoint)
     if folds is None:
         chosen = [name for name in trained if name != ALL_CASES] or trained
         if not chosen:
@@ -188,6 +94,11 @@ def fold_names(folder: Path, folds: Sequence[str | int] | None, checkpoint: str)
             f"Fold {', '.join(missing)} has no {checkpoint} in {folder}; there is: {trained or None}"
         )
     return asked
+
+
+def _trained_folds(folder: Path, checkpoint: str) -> list[str]:
+    names = (path.parent.name.removeprefix(FOLD_PREFIX) for path in folder.glob(f"{FOLD_PREFIX}*/{checkpoint}"))
+    return sorted(name for name in names if name == ALL_CASES or (name.isascii() and name.isdigit()))
 
 
 def require_one_model(files: Sequence[Path], checkpoints: Sequence[Mapping[str, Any]]) -> None:

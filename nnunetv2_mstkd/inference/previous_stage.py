@@ -1,5 +1,6 @@
 """What a cascade gets of its previous stage: labels on the grid of the images (L3)."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -42,3 +43,28 @@ def previous_labels(given: PreviousStage, grid: Geometry, reader: ImageReader) -
     if different := differences(grid, image.geometry):
         raise CaseError(f"its images and {given.name}, labels of the previous stage, differ: {'; '.join(different)}")
     return image.volumes[0]
+
+
+def previous_stage_faults(
+    given: PreviousStage | None, grid: Geometry | None, reader: ImageReader, *, is_cascade: bool
+) -> Iterator[str]:
+    """Yield what is wrong with the labels of the previous stage.
+
+    Args:
+        given: as for `previous_labels`; None if nothing is.
+        grid: of the case's images; None if they have faults themselves, and are nothing to compare with.
+        reader: of files.
+        is_cascade: whether the model needs them.
+    """
+    if given is not None and not is_cascade:
+        yield "has labels of a previous stage, but this model is no cascade: leave them out"
+    elif given is None and is_cascade:
+        yield (
+            "a cascade needs the labels of its previous stage: name their folder with -prev_stage_predictions "
+            "(in Python: previous_stage)"
+        )
+    elif given is not None and grid is not None:
+        try:
+            previous_labels(given, grid, reader)
+        except CaseError as error:
+            yield str(error)

@@ -1,63 +1,15 @@
 """What is written beside the segmentations: a sidecar for each case, a manifest of the run (L3)."""
 
 import json
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
-from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from nnunetv2_mstkd.cases.case import Case
 from nnunetv2_mstkd.checksum import sha256_of
-from nnunetv2_mstkd.inference.missing_modality_predictor import MissingModalityPredictor
 from nnunetv2_mstkd.inference.prediction import Prediction
-from nnunetv2_mstkd.modalities import Modalities
+from nnunetv2_mstkd.inference.run_facts import now, versions
 from nnunetv2_mstkd.whole_file import whole_file
-
-PACKAGES = ("nnunetv2_mstkd", "nnunetv2", "torch", "numpy", "SimpleITK")
-
-
-def model_facts(predictor: MissingModalityPredictor) -> dict[str, Any]:
-    """Return what identifies a model."""
-    model = predictor.model
-    return {
-        "folder": str(model.folder.resolve()),
-        "trainer": model.trainer_name,
-        "dataset": model.plans.dataset_name,
-        "plans": model.plans.plans_name,
-        "configuration": model.configuration_name,
-        "checkpoint": model.checkpoint,
-        "folds": list(model.folds),
-        "weights_sha256": model.weights_sha256,
-        "trained_for_missing_modalities": model.handles_missing,
-    }
-
-
-def input_facts(case: Case, modalities: Modalities) -> dict[str, Any]:
-    """Return each present modality's file, with its checksum."""
-    sums = {file: sha256_of(file) for file in case.files}
-    return {
-        modalities.names[channel]: {
-            "file": str(source.file.resolve()),
-            "volume": source.volume,
-            "sha256": sums[source.file],
-        }
-        for channel, source in case.sources.items()
-    }
-
-
-@cache
-def versions() -> Mapping[str, str]:
-    """Return the versions of what takes part: read once, as they are those of this process."""
-    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
-
-
-def now() -> str:
-    """Return the time, UTC, ISO 8601."""
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 @dataclass(frozen=True)
@@ -86,11 +38,18 @@ class Sidecar:
             identity: what the result depends on: the input files, the model, how it is applied.
         """
         try:
-            record = json.loads(self.file.read_text(encoding="utf-8"))
+            record = self._read()
             same = all(record[name] == value for name, value in identity.items())
             return same and all(sha256_of(self.folder / name) == digest for name, digest in record["outputs"].items())
         except (OSError, ValueError, KeyError, TypeError, AttributeError):  # missing, damaged, or of another program
             return False
+
+    def used(self) -> list[str]:
+        """Return the names of the modalities that the case was predicted from; none if there is no sound record."""
+        try:
+            return list(self._read()["modalities"]["used"])
+        except (OSError, ValueError, KeyError, TypeError):  # missing, damaged, or of another program
+            return []
 
     def remove(self) -> None:
         """Take away an earlier run's with all files that it names: nothing of it must lie beside a new segmentation."""
@@ -101,10 +60,13 @@ class Sidecar:
     def _own_outputs(self) -> list[str]:
         """Return the names of the files that it lists: those in this folder that bear the case's name."""
         try:
-            outputs = json.loads(self.file.read_text(encoding="utf-8"))["outputs"]
+            outputs = self._read()["outputs"]
             return [name for name in outputs if Path(name).name == name and name.startswith(f"{self.case}.")]
         except (OSError, ValueError, KeyError, TypeError):  # missing, damaged, or of another program
             return []
+
+    def _read(self) -> Any:
+        return json.loads(self.file.read_text(encoding="utf-8"))
 
     def write(self, identity: Mapping[str, Any], prediction: Prediction, outputs: list[str], seconds: float) -> None:
         """Write it.

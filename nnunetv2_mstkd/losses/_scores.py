@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nnunetv2_mstkd.errors import ShapeError
-from nnunetv2_mstkd.losses._precision import in_full_precision
+from nnunetv2_mstkd.losses.full_precision import in_full_precision
 
 
 @in_full_precision

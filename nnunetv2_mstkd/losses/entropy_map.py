@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nnunetv2_mstkd.losses._precision import in_full_precision
 from nnunetv2_mstkd.losses._reduction import valid_voxels
+from nnunetv2_mstkd.losses.full_precision import in_full_precision
 
 
 def entropy_map(logits: Tensor, regions: bool, *, valid: Tensor | None = None) -> Tensor:

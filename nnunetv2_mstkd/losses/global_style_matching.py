@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from nnunetv2_mstkd.errors import ShapeError
-from nnunetv2_mstkd.losses._precision import in_full_precision
 from nnunetv2_mstkd.losses._reduction import batch_mean, check_same_shapes, stop_gradient
+from nnunetv2_mstkd.losses.full_precision import in_full_precision
 
 
 def global_style_matching(

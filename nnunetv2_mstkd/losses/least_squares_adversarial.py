@@ -3,8 +3,8 @@
 from torch import Tensor
 
 from nnunetv2_mstkd.errors import ShapeError
-from nnunetv2_mstkd.losses._precision import in_full_precision
 from nnunetv2_mstkd.losses._reduction import batch_mean
+from nnunetv2_mstkd.losses.full_precision import in_full_precision
 
 
 def least_squares_adversarial(scores: Tensor, target: float = 1.0, *, sample_weights: Tensor | None = None) -> Tensor:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from nnunetv2_mstkd.losses._precision import in_full_precision
 from nnunetv2_mstkd.losses._reduction import batch_mean, check_same_shapes, stop_gradient
+from nnunetv2_mstkd.losses.full_precision import in_full_precision
 
 
 def multiscale_feature_distillation(

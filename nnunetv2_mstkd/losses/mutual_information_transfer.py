@@ -3,8 +3,8 @@
 from torch import Tensor
 
 from nnunetv2_mstkd.errors import ShapeError
-from nnunetv2_mstkd.losses._precision import in_full_precision
 from nnunetv2_mstkd.losses._reduction import batch_mean, check_same_shape, stop_gradient
+from nnunetv2_mstkd.losses.full_precision import in_full_precision
 
 
 def mutual_information_transfer(

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from nnunetv2_mstkd.losses._precision import in_full_precision
 from nnunetv2_mstkd.losses._reduction import batch_mean, check_same_shape, stop_gradient, valid_voxels, voxel_mean
+from nnunetv2_mstkd.losses.full_precision import in_full_precision
 
 
 def probability_consistency(

@@ -3,9 +3,9 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-from nnunetv2_mstkd.losses._precision import in_full_precision
 from nnunetv2_mstkd.losses._reduction import batch_mean, check_same_shape, stop_gradient, valid_voxels, voxel_mean
 from nnunetv2_mstkd.losses._standardization import center
+from nnunetv2_mstkd.losses.full_precision import in_full_precision
 
 # In logits. A patch without the region has almost no spread; dividing by that would turn noise into a signal.
 _MIN_STD = 1.0

@@ -4,9 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nnunetv2_mstkd.losses._precision import in_full_precision
 from nnunetv2_mstkd.losses._reduction import batch_mean, check_same_shape, stop_gradient, valid_voxels, voxel_mean
 from nnunetv2_mstkd.losses._standardization import center
+from nnunetv2_mstkd.losses.full_precision import in_full_precision
 from nnunetv2_mstkd.losses.region_logit_distillation import region_logit_distillation
 
 # Added to the std, as released.

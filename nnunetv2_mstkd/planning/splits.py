@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nnunetv2_mstkd.errors import SettingsError
+from nnunetv2_mstkd.splits_file import SPLITS_FILE
 from nnunetv2_mstkd.whole_file import whole_file
 
-SPLITS = "splits_final.json"
 _SEED, _FOLDS = 12345, 5  # as in nnUNetTrainer.do_split
 
 
@@ -30,15 +30,15 @@ def write_splits(folder: Path, configuration: str, plans: Sequence[str]) -> None
     for name in plans:
         if not (folder / f"{name}.json").is_file():
             raise SettingsError(f"{folder} has no {name}.json; plan the dataset with nnUNetv2_plan_and_preprocess")
-    if (folder / SPLITS).is_file():
+    if (folder / SPLITS_FILE).is_file():
         return
     from batchgenerators.utilities.file_and_folder_operations import save_json
     from nnunetv2.utilities.crossval_split import generate_crossval_split
 
     cases = _cases(folder, configuration, plans[0])
     if len(cases) < _FOLDS:
-        raise SettingsError(f"{len(cases)} cases are too few for {_FOLDS} folds; write {folder / SPLITS} yourself")
-    with whole_file(folder / SPLITS) as temporary:
+        raise SettingsError(f"{len(cases)} cases are too few for {_FOLDS} folds; write {folder / SPLITS_FILE} yourself")
+    with whole_file(folder / SPLITS_FILE) as temporary:
         save_json(generate_crossval_split(cases, seed=_SEED, n_splits=_FOLDS), str(temporary))
 
 

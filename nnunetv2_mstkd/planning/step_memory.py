@@ -8,7 +8,8 @@ from torch import nn
 
 from nnunetv2_mstkd.architectures import MSTKDNetwork, NetworkFeatures
 from nnunetv2_mstkd.distillation.settings import DistillationSettings
-from nnunetv2_mstkd.distillation.step import StepTarget, distillation_terms, needs_attention
+from nnunetv2_mstkd.distillation.step import distillation_terms, needs_attention
+from nnunetv2_mstkd.distillation.step_target import StepTarget
 from nnunetv2_mstkd.distillation.term_modules import build_discriminators, build_regressor
 from nnunetv2_mstkd.planning.saved_tensors import SavedTensors
 

@@ -1,4 +1,4 @@
-"""A discriminator with all that trains it (L3)."""
+"""Discriminators with all that trains them (L3)."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -8,6 +8,7 @@ import torch
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from torch import GradScaler, Tensor, nn
 
+from nnunetv2_mstkd.distillation.terms import ADVERSARIAL
 from nnunetv2_mstkd.trainers.optimizer import optimize
 from nnunetv2_mstkd.unwrap import unwrap
 
@@ -59,3 +60,48 @@ class Adversary:
         self.optimizer.load_state_dict(state["optimizer_state"])
         if self.scaler is not None and state["grad_scaler_state"] is not None:
             self.scaler.load_state_dict(state["grad_scaler_state"])
+
+
+class Adversaries(dict[str, Adversary]):
+    """The adversaries of a training by term; there may be none.
+
+    Args:
+        discriminators: by term.
+        device: of the training.
+        learning_rate: of all, see Adversary.
+        num_epochs: of the training.
+        is_scaled: whether the networks that they judge have a GradScaler; then each has its own.
+    """
+
+    def __init__(
+        self,
+        discriminators: Mapping[str, nn.Module],
+        device: torch.device,
+        learning_rate: float,
+        num_epochs: int,
+        is_scaled: bool,
+    ) -> None:
+        for term, discriminator in discriminators.items():
+            scaler = GradScaler(device.type) if is_scaled else None
+            self[term] = Adversary(discriminator.to(device), learning_rate, num_epochs, scaler)
+
+    def distribute(self, wrap: Callable[[nn.Module], nn.Module]) -> None:
+        """Wrap the discriminators for DDP."""
+        for adversary in self.values():
+            adversary.discriminator = wrap(adversary.discriminator)
+
+    def start_epoch(self, epoch: int) -> None:
+        """Set the learning rates of an epoch, from 0."""
+        for adversary in self.values():
+            adversary.scheduler.step(epoch)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the entry of the training state."""
+        return {"adversaries": {term: adversary.state_dict() for term, adversary in self.items()}}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take back what `state_dict` returned, from among the entries of a training state."""
+        # checkpoints from before there could be several have one, or None, of the term "adversarial"
+        states = state["adversaries"] if "adversaries" in state else {ADVERSARIAL: state["adversary_state"]}
+        for term, adversary in self.items():
+            adversary.load_state_dict(states[term])

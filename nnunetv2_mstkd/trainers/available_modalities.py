@@ -1,10 +1,8 @@
-"""What the cases of a training have, batch by batch, and in nnU-Net's final validation (L3)."""
+"""What the cases of a training have (L3)."""
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import numpy as np
-from nnunetv2.training.dataloading.nnunet_dataset import nnUNetBaseDataset
 
 from nnunetv2_mstkd.cases.availability import Availability
 from nnunetv2_mstkd.distillation.subset_draw import Codes, subset_code
@@ -66,31 +64,3 @@ class AvailableModalities:
         has = Availability(self.availability.modalities, {case: self.subset(case) for case in cases})
         counts = ", ".join(f"{name} {count}" for name, count in has.counts().items())
         return f"{len(cases) - len(has.incomplete)} of {len(cases)} cases have all modalities ({counts})"
-
-
-def present_channels(
-    dataset_class: type[nnUNetBaseDataset],
-    availability: Availability,
-    see: Callable[[ModalitySubset], None] = lambda _: None,
-) -> type[nnUNetBaseDataset]:
-    """Return the dataset class with the absent channels of each case set to zero, whatever normalisation made of them.
-
-    For nnU-Net's final validation, which reads whole cases; batches are masked after the augmentation instead.
-
-    Args:
-        dataset_class: nnU-Net's.
-        availability: of all cases of the dataset.
-        see: is told what a case has when it is read, just before it is predicted.
-    """
-    lacking = {case: ~np.array(availability.of(case).present) for case in availability.incomplete}
-
-    class PresentChannels(dataset_class):
-        def load_case(self, identifier: str) -> Any:
-            data, *others = super().load_case(identifier)
-            see(availability.present.get(identifier, availability.modalities.all))
-            if identifier in lacking:
-                data = np.array(data[:])  # a copy: nnU-Net maps files
-                data[lacking[identifier]] = 0
-            return data, *others
-
-    return PresentChannels

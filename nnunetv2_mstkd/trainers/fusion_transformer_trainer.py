@@ -1,22 +1,19 @@
 """What the trainers of mmFormer and M2FTrans have in common (L3)."""
 
-import copy
 from functools import cached_property
 from typing import Any
 
 import torch
-from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 from torch import Tensor, nn
 
 from nnunetv2_mstkd.architectures.grid_resize import resize
 from nnunetv2_mstkd.architectures.multi_encoder import MultiEncoderFeatures
 from nnunetv2_mstkd.architectures.multi_encoder.separate_decoder import SeparateDecoder
-from nnunetv2_mstkd.trainers.multi_encoder_trainer import (
-    SEGMENTATION,
-    MultiEncoderBatch,
-    MultiEncoderTrainer,
-    precise_loss,
-)
+from nnunetv2_mstkd.distillation.segmentation import SEGMENTATION, precise_loss
+from nnunetv2_mstkd.distillation.step_target import full_resolution
+from nnunetv2_mstkd.trainers.loss_parts import of_one_scale, within_rank
+from nnunetv2_mstkd.trainers.multi_encoder_batch import MultiEncoderBatch
+from nnunetv2_mstkd.trainers.multi_encoder_trainer import MultiEncoderTrainer
 
 SEPARATE, REGIONAL = "separate", "regional"
 
@@ -56,7 +53,7 @@ class FusionTransformerTrainer(MultiEncoderTrainer):
         return torch.stack([self._loss_of_modality(logits, channel, batch) for channel in range(logits.shape[1])]).sum()
 
     def _loss_of_modality(self, logits: Tensor, channel: int, batch: MultiEncoderBatch) -> Tensor:
-        target = _finest(batch.target)
+        target = full_resolution(batch.target)
         if self.available.all_complete:
             return precise_loss(logits[:, channel], target, self._loss_within_rank)
         rows = batch.available[:, channel].nonzero().squeeze(1)
@@ -71,20 +68,14 @@ class FusionTransformerTrainer(MultiEncoderTrainer):
 
         Its batch Dice waits for all ranks, of which some may have no sample with a modality.
         """
-        loss = self.loss.loss if isinstance(self.loss, DeepSupervisionWrapper) else self.loss
-        if not self.is_ddp:
-            return loss
-        alone = copy.deepcopy(loss)
-        for part in alone.modules():
-            if hasattr(part, "ddp"):
-                part.ddp = False
-        return alone
+        loss = of_one_scale(self.loss)
+        return within_rank(loss) if self.is_ddp else loss
 
     def _regional_loss(self, coarser: list[Tensor], batch: MultiEncoderBatch) -> Tensor:
         """Return the sum over scales of the loss of their logits at full resolution."""
         if self.settings.weight_regional == 0:
             return torch.stack([_nothing(scale) for scale in coarser]).sum()
-        target = _finest(batch.target)
+        target = full_resolution(batch.target)
         losses = [self.full_resolution_loss(resize(scale.float(), target.shape[2:]), target) for scale in coarser]
         return torch.stack(losses).sum()
 
@@ -92,7 +83,3 @@ class FusionTransformerTrainer(MultiEncoderTrainer):
 def _nothing(logits: Tensor) -> Tensor:
     """Return 0 that is in the graph: DDP waits for every weight's gradient."""
     return 0 * logits.float().sum()
-
-
-def _finest(target: Tensor | list[Tensor]) -> Tensor:
-    return target[0] if isinstance(target, list) else target

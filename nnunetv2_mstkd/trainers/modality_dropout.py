@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from nnunetv2_mstkd.distillation.segmentation import SEGMENTATION
 from nnunetv2_mstkd.distillation.settings import DedicatedSettings
 from nnunetv2_mstkd.distillation.subset_draw import mask_modalities
 from nnunetv2_mstkd.trainers.dedicated_trainer import DedicatedTrainer
@@ -22,6 +23,6 @@ class nnUNetTrainerModalityDropout(DedicatedTrainer):
         masked = mask_modalities(image, self.training_mask(available))
         with self.cpu_precision():
             result = super().train_step({**batch, "data": masked})
-        self.require_finite({"segmentation": float(result["loss"])}, batch)
+        self.require_finite({SEGMENTATION: float(result["loss"])}, batch)
         self.iteration += 1
-        return {**result, "loss_segmentation": result["loss"]}
+        return {**result, f"loss_{SEGMENTATION}": result["loss"]}

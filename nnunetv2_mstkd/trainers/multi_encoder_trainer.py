@@ -1,43 +1,26 @@
 """What trainers of networks with an encoder for each modality have in common (L3)."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import torch
-from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import Tensor, nn
 
 from nnunetv2_mstkd.architectures.multi_encoder import MultiEncoderFeatures, MultiEncoderNetwork
+from nnunetv2_mstkd.distillation.segmentation import SEGMENTATION, precise_loss
 from nnunetv2_mstkd.distillation.settings import settings_from_plans
+from nnunetv2_mstkd.distillation.step_target import full_resolution
 from nnunetv2_mstkd.distillation.subset_draw import modality_mask_from_codes
-from nnunetv2_mstkd.losses._precision import in_full_precision
+from nnunetv2_mstkd.trainers.loss_parts import of_one_scale
+from nnunetv2_mstkd.trainers.multi_encoder_batch import MultiEncoderBatch
 from nnunetv2_mstkd.trainers.optimizer import optimize
 from nnunetv2_mstkd.trainers.plan_networks import PlanNetworks
 from nnunetv2_mstkd.trainers.recording_trainer import RecordingTrainer
+from nnunetv2_mstkd.trainers.stand_in import stand_in
+from nnunetv2_mstkd.trainers.told_modalities import ToldModalities
 from nnunetv2_mstkd.unwrap import unwrap
-
-SEGMENTATION = "segmentation"
-
-
-@dataclass(frozen=True)
-class MultiEncoderBatch:
-    """What a training step works on, all of it on the device.
-
-    Args:
-        image: (B, M, *patch), zero where a case lacks a modality.
-        available: bool (B, M), what the cases have.
-        modality_mask: bool (B, M), the part of it that was drawn for this step.
-        target: as nnU-Net's loss takes it: one tensor, or with deep supervision a list of them.
-    """
-
-    image: Tensor
-    available: Tensor
-    modality_mask: Tensor
-    target: Tensor | list[Tensor]
 
 
 class MultiEncoderTrainer(RecordingTrainer):
@@ -106,7 +89,6 @@ class MultiEncoderTrainer(RecordingTrainer):
         super().initialize()
         if self.auxiliary is not None:
             self.auxiliary = self.distribute(self.auxiliary)
-        self.record = {}
 
     def trained_networks(self) -> list[nn.Module]:
         """Return the network and what is trained with it; bare."""
@@ -162,8 +144,7 @@ class MultiEncoderTrainer(RecordingTrainer):
 
     def full_resolution_loss(self, logits: Tensor, target: Tensor | list[Tensor]) -> Tensor:
         """Return nnU-Net's loss of logits (B, C, *patch) without deep supervision, in full precision."""
-        loss = self.loss.loss if isinstance(self.loss, DeepSupervisionWrapper) else self.loss
-        return precise_loss(logits, target[0] if isinstance(target, list) else target, loss)
+        return precise_loss(logits, full_resolution(target), of_one_scale(self.loss))
 
     # the loop -------------------------------------------------------------------------------------------------------
 
@@ -175,17 +156,9 @@ class MultiEncoderTrainer(RecordingTrainer):
 
     def validate_seeing(self, batch: dict, modality_mask: Tensor) -> dict:
         """Validate on the modalities of the mask (B, M)."""
-        with self._told(modality_mask):
+        told = ToldModalities(self.network, modality_mask.to(self.device, non_blocking=True))
+        with stand_in(self, told):
             return super().validate_seeing(batch, modality_mask)
-
-    @contextmanager
-    def _told(self, modality_mask: Tensor) -> Iterator[None]:
-        network = self.network
-        self.network = ToldModalities(network, modality_mask.to(self.device, non_blocking=True))
-        try:
-            yield
-        finally:
-            self.network = network
 
     # checkpoints ----------------------------------------------------------------------------------------------------
 
@@ -199,23 +172,3 @@ class MultiEncoderTrainer(RecordingTrainer):
         super().load_training_state(state)
         if self.auxiliary is not None:
             unwrap(self.auxiliary).load_state_dict(state["auxiliary_weights"])
-
-
-class ToldModalities(nn.Module):
-    """A network and the modality mask (B, M) that it is to be called with, for steps of nnU-Net that know none."""
-
-    def __init__(self, network: nn.Module, modality_mask: Tensor) -> None:
-        super().__init__()
-        self.network = network
-        self.modality_mask = modality_mask
-
-    def forward(self, image: Tensor) -> Tensor | list[Tensor]:
-        """Segment an image (B, M, *patch)."""
-        logits: Tensor | list[Tensor] = self.network(image, self.modality_mask)
-        return logits
-
-
-@in_full_precision
-def precise_loss(logits: Any, target: Any, loss: Callable[[Any, Any], Tensor]) -> Tensor:
-    """Return a loss of logits in full precision."""
-    return loss(logits, target)

@@ -1,20 +1,26 @@
 """The optimisers that the settings name, and one step of them (L3)."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import torch
 from torch import GradScaler, Tensor, nn
 
 MAX_GRADIENT_NORM = 12  # nnU-Net's
+_TORCHS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "Adam": torch.optim.Adam,
+    "AdamW": torch.optim.AdamW,
+    "AdamAMSGrad": partial(torch.optim.Adam, amsgrad=True),
+    "AdamWAMSGrad": partial(torch.optim.AdamW, amsgrad=True),
+}
 
 
 def build_optimizer(name: str, groups: list[dict[str, Any]], lr: float, weight_decay: float) -> torch.optim.Optimizer:
-    """Build nnU-Net's SGD, or Adam or AdamW with torch's defaults, over parameter groups."""
+    """Build nnU-Net's SGD, or Adam or AdamW with torch's other defaults, over parameter groups."""
     if name == "SGD":
         return torch.optim.SGD(groups, lr, weight_decay=weight_decay, momentum=0.99, nesterov=True)
-    optimizers = {"Adam": torch.optim.Adam, "AdamW": torch.optim.AdamW}
-    return optimizers[name](groups, lr, weight_decay=weight_decay)
+    return _TORCHS[name](groups, lr, weight_decay=weight_decay)
 
 
 def optimize(

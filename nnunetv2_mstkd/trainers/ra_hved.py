@@ -4,18 +4,22 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
-from torch import GradScaler, Tensor, nn
+from torch import Tensor, nn
 
 from nnunetv2_mstkd.architectures.image_discriminator import ImageDiscriminator, judged_image
 from nnunetv2_mstkd.architectures.multi_encoder import MultiEncoderFeatures
 from nnunetv2_mstkd.architectures.multi_encoder.image_decoders import ImageDecoders
 from nnunetv2_mstkd.architectures.multi_encoder.ra_hved import RAHVEDLatents, RAHVEDNetwork
+from nnunetv2_mstkd.distillation.adversarial import frozen_scores
+from nnunetv2_mstkd.distillation.segmentation import SEGMENTATION
 from nnunetv2_mstkd.distillation.settings import RAHVEDSettings
-from nnunetv2_mstkd.distillation.step import frozen_scores, full_resolution, valid_voxels
+from nnunetv2_mstkd.distillation.step_target import full_resolution, valid_voxels
+from nnunetv2_mstkd.distillation.terms import ADVERSARIAL, DISCRIMINATORS
 from nnunetv2_mstkd.losses import gaussian_kl, least_squares_adversarial, masked_reconstruction
-from nnunetv2_mstkd.trainers.adversary import Adversary
+from nnunetv2_mstkd.trainers.adversary import Adversaries, Adversary
 from nnunetv2_mstkd.trainers.halves import halves
-from nnunetv2_mstkd.trainers.multi_encoder_trainer import MultiEncoderBatch, MultiEncoderTrainer
+from nnunetv2_mstkd.trainers.multi_encoder_batch import MultiEncoderBatch
+from nnunetv2_mstkd.trainers.multi_encoder_trainer import MultiEncoderTrainer
 from nnunetv2_mstkd.trainers.plan_networks import PlanNetworks
 from nnunetv2_mstkd.unwrap import unwrap
 
@@ -31,7 +35,7 @@ class nnUNetTrainerRAHVED(MultiEncoderTrainer):
 
     default_settings: ClassVar[RAHVEDSettings] = RAHVEDSettings()
     settings: RAHVEDSettings
-    adversary: Adversary | None
+    adversaries: Adversaries  # one, or none
     judged: tuple[Tensor, Tensor] | None = None  # of the step at hand: made from subsets, and from all
 
     # building -------------------------------------------------------------------------------------------------------
@@ -51,20 +55,26 @@ class nnUNetTrainerRAHVED(MultiEncoderTrainer):
 
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, Any]:
         """Build what only training needs, the discriminator with its optimiser, and the networks' own."""
-        self.adversary = None
+        discriminators = {}
         if self.settings.weight_adversarial > 0:
             network: Any = unwrap(self.network)
             channels = self.label_manager.num_segmentation_heads + len(self.modalities)
-            discriminator = ImageDiscriminator(network.encoders[0], channels).to(self.device)
-            scaler = GradScaler(self.device.type) if self.grad_scaler is not None else None
-            self.adversary = Adversary(discriminator, self.settings.discriminator_lr, self.num_epochs, scaler)
+            discriminators[ADVERSARIAL] = ImageDiscriminator(network.encoders[0], channels)
+        is_scaled = self.grad_scaler is not None
+        self.adversaries = Adversaries(
+            discriminators, self.device, self.settings.discriminator_lr, self.num_epochs, is_scaled
+        )
         return super().configure_optimizers()
 
     def initialize(self) -> None:
         """Build all parts, distributed alike."""
         super().initialize()
-        if self.adversary is not None:
-            self.adversary.discriminator = self.distribute(self.adversary.discriminator)
+        self.adversaries.distribute(self.distribute)
+
+    @property
+    def adversary(self) -> Adversary | None:
+        """What trains the discriminator; None where no term needs it."""
+        return self.adversaries.get(ADVERSARIAL)
 
     # one training step ----------------------------------------------------------------------------------------------
 
@@ -76,7 +86,7 @@ class nnUNetTrainerRAHVED(MultiEncoderTrainer):
         """Return the loss terms by name, not yet weighted."""
         full, drawn = halves(features.logits)
         terms = {
-            "segmentation": self.segmentation_loss(drawn, batch.target),
+            SEGMENTATION: self.segmentation_loss(drawn, batch.target),
             "full_segmentation": self.segmentation_loss(full, batch.target),
             "latent_kl": _mean_latent_kl(features.fused),
         }
@@ -89,7 +99,7 @@ class nnUNetTrainerRAHVED(MultiEncoderTrainer):
             made, real = self._judged(batch, drawn, images), self._judged(batch, full, full_images)
             scores = frozen_scores(unwrap(self.adversary.discriminator), made)
             self.judged = made.detach(), real.detach()
-            terms["adversarial"] = least_squares_adversarial(scores, sample_weights=_dropped(batch))
+            terms[ADVERSARIAL] = least_squares_adversarial(scores, sample_weights=_dropped(batch))
         return terms
 
     def _judged(self, batch: MultiEncoderBatch, logits: Tensor | list[Tensor], images: Tensor) -> Tensor:
@@ -99,7 +109,7 @@ class nnUNetTrainerRAHVED(MultiEncoderTrainer):
 
     def term_weights(self) -> dict[str, float]:
         """Return the weights of the settings."""
-        names = ("full_segmentation", "reconstruction", "latent_kl", "adversarial")
+        names = ("full_segmentation", "reconstruction", "latent_kl", ADVERSARIAL)
         return {name: getattr(self.settings, f"weight_{name}") for name in names}
 
     def after_step(self, batch: MultiEncoderBatch, features: MultiEncoderFeatures) -> dict[str, Tensor]:
@@ -119,28 +129,25 @@ class nnUNetTrainerRAHVED(MultiEncoderTrainer):
             loss = loss + least_squares_adversarial(real, 1.0, sample_weights=complete)
             return self.settings.weight_adversarial / 2 * loss
 
-        return {"discriminator": self.adversary.train_step(loss_of, self.autocast())}
+        return {DISCRIMINATORS[ADVERSARIAL]: self.adversary.train_step(loss_of, self.autocast())}
 
     # the loop -------------------------------------------------------------------------------------------------------
 
     def on_train_epoch_start(self) -> None:
         """Start an epoch's training, of the discriminator too."""
         super().on_train_epoch_start()
-        if self.adversary is not None:
-            self.adversary.scheduler.step(self.current_epoch)
+        self.adversaries.start_epoch(self.current_epoch)
 
     # checkpoints ----------------------------------------------------------------------------------------------------
 
     def training_state(self) -> dict[str, Any]:
         """Return what training needs beyond the network's weights; the discriminator too."""
-        adversary = None if self.adversary is None else self.adversary.state_dict()
-        return {**super().training_state(), "adversary_state": adversary}
+        return {**super().training_state(), **self.adversaries.state_dict()}
 
     def load_training_state(self, state: Mapping[str, Any]) -> None:
         """Take back what `training_state` returned."""
         super().load_training_state(state)
-        if self.adversary is not None:
-            self.adversary.load_state_dict(state["adversary_state"])
+        self.adversaries.load_state_dict(state)
 
 
 def _dropped(batch: MultiEncoderBatch) -> Tensor:

@@ -6,9 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor, distributed, nn
 
+from nnunetv2_mstkd.distillation.segmentation import SEGMENTATION
 from nnunetv2_mstkd.distillation.subset_draw import Codes, modality_mask_from_codes
+from nnunetv2_mstkd.errors import NonFiniteLossError
 from nnunetv2_mstkd.trainers.full_modality_dice import mean_foreground_dice, prefixed_counts
 from nnunetv2_mstkd.trainers.metrics_log import MetricsLog
+from nnunetv2_mstkd.trainers.stand_in import stand_in
 from nnunetv2_mstkd.trainers.subset_trainer import SubsetTrainer
 
 
@@ -20,6 +23,15 @@ class RecordingTrainer(SubsetTrainer):
 
     record: dict[str, float]
     metrics_log: MetricsLog | None
+
+    def branches(self) -> dict[str, nn.Module]:
+        """Return the networks that are validated with all modalities, by name."""
+        return {"student": self.network}
+
+    def initialize(self) -> None:
+        """Build all parts."""
+        super().initialize()
+        self.record = {}
 
     def on_train_start(self) -> None:
         """Start training, and the record where it ended."""
@@ -42,7 +54,22 @@ class RecordingTrainer(SubsetTrainer):
         self.require_finite(losses, batch)
         self.iteration += 1
         # nnU-Net plots "loss" beside the validation's, which is the segmentation loss
-        return {"loss": losses["segmentation"], **{f"loss_{name}": value for name, value in losses.items()}}
+        return {"loss": losses[SEGMENTATION], **{f"loss_{name}": value for name, value in losses.items()}}
+
+    def require_finite(self, terms: Mapping[str, float], batch: dict) -> None:
+        """Check the loss terms of a step.
+
+        Raises:
+            NonFiniteLossError: naming term, epoch, iteration and cases. The weights of this step are lost; the
+                checkpoint on disk is from before.
+        """
+        broken = {name: value for name, value in terms.items() if not np.isfinite(value)}
+        if broken:
+            raise NonFiniteLossError(
+                f"Loss term {broken} in epoch {self.current_epoch}, iteration {self.iteration}, cases "
+                f"{list(batch.get('keys', ['unknown']))}. Check these cases for NaN and extreme intensities, then "
+                f"continue with --c; if they are sound, lower the learning rate."
+            )
 
     def on_train_epoch_end(self, train_outputs: list[dict]) -> None:
         """Record the epoch's mean of each loss term, over the ranks too."""
@@ -66,12 +93,8 @@ class RecordingTrainer(SubsetTrainer):
         return result
 
     def _validate_with(self, network: nn.Module, batch: dict, modality_mask: Tensor) -> dict:
-        student = self.network
-        self.network = network
-        try:
+        with stand_in(self, network):
             return self.validate_seeing(batch, modality_mask)
-        finally:
-            self.network = student
 
     def on_validation_epoch_end(self, val_outputs: list[dict]) -> None:
         """Record the Dice over the subsets (nnU-Net's own) and that of each branch with all modalities."""

@@ -1,13 +1,15 @@
 """What a training is refused for before it starts (L3)."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from batchgenerators.utilities.file_and_folder_operations import load_json
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-from nnunetv2_mstkd.distillation.settings import SECTION
+from nnunetv2_mstkd.distillation.settings import SECTION, DistillationSettings
 from nnunetv2_mstkd.errors import SettingsError, UnsupportedNetworkError
+from nnunetv2_mstkd.trainers.available_modalities import AvailableModalities
 
 
 def refuse_cascade(plans: dict, configuration: str) -> None:
@@ -43,4 +45,21 @@ def refuse_mixed_folds(fold_folder: Path, section: dict, default_settings: dict)
             f"{others[0].parent.name} of this model was trained with {differing}, this fold would be with "
             f"{ {key: section[key] for key in differing} }; both share {plans_file}. Use a plans name of its own for "
             f"other settings."
+        )
+
+
+def refuse_nothing_to_distil(
+    training_cases: Sequence[str], fold: int | str, available: AvailableModalities, settings: DistillationSettings
+) -> None:
+    """Refuse to train a student without a case that the teacher sees whole, unless others count too.
+
+    Raises:
+        SettingsError: if there is none.
+        CaseError: if a case is none of the preprocessed ones.
+    """
+    if not available.complete_cases(training_cases) and not settings.incomplete_teacher_weight:
+        raise SettingsError(
+            f"None of the {len(training_cases)} training cases of fold {fold} has all of "
+            f"{list(available.availability.modalities)}, so that there is nothing to distil. Set "
+            f"incomplete_teacher_weight above 0, or train nnUNetTrainerModalityDropout"
         )

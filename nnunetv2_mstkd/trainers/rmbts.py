@@ -7,9 +7,11 @@ from torch import Tensor
 from nnunetv2_mstkd.architectures.multi_encoder import MultiEncoderFeatures
 from nnunetv2_mstkd.architectures.multi_encoder.rmbts import RMBTSNetwork
 from nnunetv2_mstkd.architectures.multi_encoder.style_image_decoder import RebuiltImages, StyleReconstruction
+from nnunetv2_mstkd.distillation.segmentation import SEGMENTATION
 from nnunetv2_mstkd.distillation.settings import RMBTSSettings
 from nnunetv2_mstkd.losses import masked_reconstruction, style_kl
-from nnunetv2_mstkd.trainers.multi_encoder_trainer import SEGMENTATION, MultiEncoderBatch, MultiEncoderTrainer
+from nnunetv2_mstkd.trainers.multi_encoder_batch import MultiEncoderBatch
+from nnunetv2_mstkd.trainers.multi_encoder_trainer import MultiEncoderTrainer
 from nnunetv2_mstkd.trainers.plan_networks import PlanNetworks
 
 

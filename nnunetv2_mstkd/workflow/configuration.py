@@ -1,7 +1,6 @@
 """What a user says in config.yaml, read and checked before any job starts (L0: standard library only)."""
 
 import difflib
-import importlib.util
 import re
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
@@ -9,32 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from nnunetv2_mstkd.errors import SettingsError
+from nnunetv2_mstkd.workflow.configuration_value import checked_value
+from nnunetv2_mstkd.workflow.stock_schedule import OWN_TRAINERS, require_stock_schedules
 
 DEVICES = ("cuda", "cpu", "mps")
 RAW, PREPROCESSED = "nnUNet_raw", "nnUNet_preprocessed"  # nnU-Net's variables
 _DATASET = re.compile(r"Dataset\d{3}_\S+")
-_STOCK_SCHEDULE = re.compile(r"nnUNetTrainer_\d+epochs?")  # nnU-Net has few; ours take any number
-_OWN_TRAINERS = "nnUNet_extTrainer"
 _NAME = re.compile(r"\w+")  # of a trainer or of plans: part of the name of a folder
-_LISTS = (
-    "cohort_options",
-    "trainers",
-    "plans",
-    "folds",
-    "subsets",
-    "plan_options",
-    "train_options",
-    "benchmark_options",
-    "report_options",
-)
-_MAY_BE_EMPTY = (
-    "cohort_options",
-    "subsets",
-    "plan_options",
-    "train_options",
-    "benchmark_options",
-    "report_options",
-)
 
 
 @dataclass(frozen=True)
@@ -137,26 +117,10 @@ def read_configuration(content: Mapping[str, Any], environment: Mapping[str, str
     if missing := [key for key in required if key not in given]:
         hint = {"raw": f" (or set {RAW})", "preprocessed": f" (or set {PREPROCESSED})"}
         raise SettingsError("missing: " + ", ".join(key + hint.get(key, "") for key in missing))
-    configuration = Configuration(**{key: _value(key, value, base) for key, value in given.items()})
-    if _OWN_TRAINERS not in {**environment, **configuration.environment}:
-        _require_schedules(configuration.trainer_names)
+    configuration = Configuration(**{key: checked_value(key, value, base) for key, value in given.items()})
+    if OWN_TRAINERS not in {**environment, **configuration.environment}:  # else they may have any schedule
+        require_stock_schedules(configuration.trainer_names)
     return configuration
-
-
-def _require_schedules(trainers: tuple[str, ...]) -> None:
-    """Check that nnU-Net's own trainer has the schedules asked for: else its job alone fails, after days of others."""
-    spec = importlib.util.find_spec("nnunetv2")
-    if spec is None or spec.origin is None:
-        return
-    asked = {trainer for trainer in trainers if _STOCK_SCHEDULE.fullmatch(trainer)}
-    files = (Path(spec.origin).parent / "training" / "nnUNetTrainer").rglob("*.py") if asked else ()
-    for file in files:
-        asked -= set(re.findall(r"^class (\w+)", file.read_text(encoding="utf-8"), re.MULTILINE))
-    if asked:
-        raise SettingsError(
-            f"trainers: nnU-Net has no {', '.join(sorted(asked))}. It has 1, 5, 10, 20, 50, 100, 250, 500, 750, 2000, "
-            f"4000 and 8000 epochs (nnUNetTrainer_1epoch, nnUNetTrainer_5epochs ...), and 1000 without a suffix"
-        )
 
 
 def _require_known(given: Mapping[str, Any], known: tuple[str, ...]) -> None:
@@ -165,47 +129,3 @@ def _require_known(given: Mapping[str, Any], known: tuple[str, ...]) -> None:
             close = difflib.get_close_matches(str(key), known, 1)
             meant = f" Did you mean {close[0]!r}?" if close else ""
             raise SettingsError(f"unknown: {key!r}.{meant} Known: {', '.join(known)}")
-
-
-def _value(key: str, value: Any, base: Path | None) -> Any:
-    if key in _LISTS:
-        return _list(key, value)
-    if key in ("results", "output", "raw", "preprocessed", "costs_script"):
-        return _folder(key, _text(key, value), base)
-    if key in ("repeats", "parts"):
-        if type(value) is not int or value < 1:
-            raise SettingsError(f"{key}: must be a whole number from 1 on; given: {value!r}")
-        return value
-    if key in ("cohort", "plan"):
-        if type(value) is not bool:
-            raise SettingsError(f"{key}: must be true or false; given: {value!r}")
-        return value
-    if key == "environment":
-        if not isinstance(value, Mapping):
-            raise SettingsError(f"environment: must be NAME: value, a line for each; given: {value!r}")
-        return {str(name): str(text) for name, text in value.items()}
-    return _text(key, value)
-
-
-def _folder(key: str, text: str, base: Path | None) -> Path:
-    folder = Path(text).expanduser()
-    if base is None and not folder.is_absolute():
-        raise SettingsError(f"{key}: must be an absolute path, on a volume that all jobs share; given: {text}")
-    return base / folder if base else folder
-
-
-def _list(key: str, value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list | tuple):
-        raise SettingsError(f"{key}: must be a list, such as [{value}]; given: {value!r}")
-    if not value and key not in _MAY_BE_EMPTY:
-        raise SettingsError(f"{key}: the list is empty; name at least one")
-    texts = tuple(_text(key, item) for item in value)
-    if repeated := [text for text in texts if texts.count(text) > 1 and not key.endswith("_options")]:
-        raise SettingsError(f"{key}: {repeated[0]} is there twice")
-    return texts
-
-
-def _text(key: str, value: Any) -> str:
-    if type(value) not in (str, int, float):  # bool is an int: an unquoted yes or no
-        raise SettingsError(f"{key}: must be text; given: {value!r}")
-    return str(value)

@@ -14,11 +14,11 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from nnunetv2_mstkd.errors import SettingsError
+from nnunetv2_mstkd.splits_file import SPLITS_FILE
 from nnunetv2_mstkd.whole_file import whole_file
 
 SECTION, SEED = "mstkd", "seed"  # as in docs/reference/settings.md
 _DEFAULT_SEED = 0
-_SPLITS = "splits_final.json"
 
 
 def make_repeat(source: Path, target: Path, seed_offset: int, plans: Collection[str]) -> None:
@@ -39,7 +39,7 @@ def make_repeat(source: Path, target: Path, seed_offset: int, plans: Collection[
     target.mkdir(parents=True, exist_ok=True)
     copies = {f"{name}.json" for name in plans}
     # the splits also before they are there: what nnU-Net then writes through the link all repeats share
-    for name in sorted({_SPLITS, *(entry.name for entry in source.iterdir())}):
+    for name in sorted({SPLITS_FILE, *(entry.name for entry in source.iterdir())}):
         if name in copies:
             _copy_with_seed(source / name, target / name, seed_offset)
         elif not os.path.lexists(target / name):

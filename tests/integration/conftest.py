@@ -21,6 +21,12 @@ def _plain_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nnunetv2_mstkd.inference.engines.engine_predictor.available_cores", lambda: 1)
 
 
+@pytest.fixture(scope="session")
+def quick_trainers(checkout: Path) -> Path:
+    """The folder of trainers with epochs of two iterations, for the variable nnUNet_extTrainer of a command."""
+    return checkout / "tests" / "quick_trainers"
+
+
 @pytest.fixture
 def random_model(make_dataset: Callable, find_trainer: Callable, tmp_path: Path) -> Callable[..., Path]:
     """Return a function that writes a model folder of the four modalities, with random weights.

@@ -20,16 +20,10 @@ from torch.nn.parallel import DistributedDataParallel
 from nnunetv2_mstkd import trainers
 from nnunetv2_mstkd.architectures import MSTKDNetwork
 from nnunetv2_mstkd.cases.availability import Availability
+from nnunetv2_mstkd.distillation.adversarial import discriminator_loss, judged
 from nnunetv2_mstkd.distillation.settings import SHARED, ACNSettings, DistillationSettings, SMUNetSettings
-from nnunetv2_mstkd.distillation.step import (
-    StepTarget,
-    discriminator_loss,
-    distillation_terms,
-    judged,
-    needs_attention,
-    segmentation_terms,
-    total_loss,
-)
+from nnunetv2_mstkd.distillation.step import distillation_terms, needs_attention, segmentation_terms, total_loss
+from nnunetv2_mstkd.distillation.step_target import StepTarget
 from nnunetv2_mstkd.distillation.subset_draw import mask_modalities
 from nnunetv2_mstkd.distillation.term_modules import build_discriminators, build_regressor
 from nnunetv2_mstkd.trainers.available_modalities import AvailableModalities

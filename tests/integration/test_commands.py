@@ -18,10 +18,10 @@ import SimpleITK
 
 pytestmark = pytest.mark.slow
 
-TRAINER = "nnUNetTrainerMSTKD_3epochs"
+TRAINER = "nnUNetTrainerMSTKD_2epochs"
 PLANS = "nnUNetPlansMicro"
 MODEL = ["-tr", TRAINER, "-p", PLANS, "-c", "3d_fullres"]
-TIMEOUT_S = 300
+TIMEOUT_S = 900  # a command that hangs; other tests may have the cores
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,10 @@ class Shell:
     def but(self, **variables: str) -> "Shell":
         return Shell({**self.environment, **variables})
 
-    def predict(self, images: Path, output: Path, *arguments: str, fails: bool = False) -> str:
-        model = ("-d", "901", *MODEL, "-f", "0", "-device", "cpu", "-npp", "1", "-nps", "1")
-        return self.run("nnUNetv2_predict", "-i", str(images), "-o", str(output), *model, *arguments, fails=fails)
+    def predict(self, images: Path, output: Path, processes: int = 0, fails: bool = False) -> str:
+        """Predict in this many processes beside the command's own, of which each takes seconds to start."""
+        model = ("-d", "901", *MODEL, "-f", "0", "-device", "cpu", "-npp", str(processes), "-nps", str(processes))
+        return self.run("nnUNetv2_predict", "-i", str(images), "-o", str(output), *model, fails=fails)
 
 
 def _kill(process: subprocess.Popen) -> None:
@@ -114,7 +115,7 @@ def images(make_dataset):
 def masked(shell, model, images, tmp_path_factory):
     """The folder with predictions of T1ce and FLAIR."""
     output = tmp_path_factory.mktemp("masked")
-    shell.but(MSTKD_MODALITIES="t1gd,FLAIR").predict(images, output)
+    shell.but(MSTKD_MODALITIES="t1gd,FLAIR").predict(images, output, processes=1)
     return output
 
 
@@ -132,7 +133,7 @@ def assert_equal(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> No
 def test_a_killed_training_continues_to_the_end(model):
     fold = model / "fold_0"
     with open(fold / "mstkd_metrics.csv", newline="") as file:
-        assert [float(row["epoch"]) for row in csv.DictReader(file)] == [0, 1, 2]
+        assert [float(row["epoch"]) for row in csv.DictReader(file)] == [0, 1]
     files = {file.name for file in fold.iterdir()}
     assert {"checkpoint_final.pth", "checkpoint_best.pth", "progress.png", "mstkd_progress.png"} <= files
     assert not {"checkpoint_latest.pth"} & files
@@ -147,7 +148,7 @@ def test_the_final_validation_is_nnunets_own(model):
 
 
 def test_the_training_learned_something(model):
-    """Not a benchmark: three tiny epochs must beat the first, or nothing is trained at all."""
+    """Not a benchmark: the second tiny epoch must beat the first, or nothing is trained at all."""
     with open(model / "fold_0" / "mstkd_metrics.csv", newline="") as file:
         losses = [float(row["loss_segmentation"]) for row in csv.DictReader(file)]
     assert losses[-1] < losses[0] - 0.05
@@ -210,7 +211,7 @@ def test_a_case_short_of_a_file_ends_the_command_and_the_file_is_named(
     shell, model, images, tmp_path, overlay_installed
 ):
     copy_case(images, tmp_path / "short", (0, 1, 3), (0, 1, 3))
-    output = shell.predict(tmp_path / "short", tmp_path / "output", fails=True)
+    output = shell.predict(tmp_path / "short", tmp_path / "output", processes=1, fails=True)
     assert ("Missing: _0002 T2" if overlay_installed else "_0002 T2") in output
 
 
@@ -218,7 +219,7 @@ def test_a_channel_of_another_kind_ends_the_command(shell, model, images, tmp_pa
     if not overlay_installed:
         pytest.skip("needs the preprocessor of the overlay, which an editable install does not have")
     copy_case(images, tmp_path / "wrong", (0, 1, 2, 3), (0, 1, 2, 4))
-    output = shell.predict(tmp_path / "wrong", tmp_path / "output", fails=True)
+    output = shell.predict(tmp_path / "wrong", tmp_path / "output", processes=1, fails=True)
     assert "Missing: _0003 FLAIR" in output
     assert "_0004" in output
 

@@ -41,7 +41,7 @@ def distributed_results(folder):
     commands = [[sys.executable, str(WORKER), str(rank), str(WORLD_SIZE), str(folder)] for rank in range(WORLD_SIZE)]
     processes = [subprocess.Popen(c, env=environment, stderr=subprocess.PIPE, text=True) for c in commands]
     for process in processes:
-        _, errors = process.communicate(timeout=300)
+        _, errors = process.communicate(timeout=900)
         assert process.returncode == 0, errors
     return [torch.load(folder / f"rank{rank}.pth") for rank in range(WORLD_SIZE)]
 

@@ -15,22 +15,24 @@ MINIATURE = Recipe(
     test_cases=1,
     spacing_mm=5.0,
     epochs=1,
-    gpu_memory_target_gb=0.004,  # a stock epoch has 250 + 50 iterations: small patches make that seconds
+    gpu_memory_target_gb=0.004,
     models=(
-        Model("nnU-Net", "nnUNetTrainer"),
-        Model("modality dropout", "nnUNetTrainerModalityDropout"),
+        Model("nnU-Net", "nnUNetTrainerQuick"),
+        Model("modality dropout", "nnUNetTrainerModalityDropoutQuick"),
     ),
 )
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, overlay_installed):
+def folder(tmp_path_factory, overlay_installed, quick_trainers):
     if not overlay_installed:
         pytest.skip("the stock commands find our planner where the package is installed, and not editable")
     pytest.importorskip("nilearn", reason="the simulated patients need the extra demo")
     folder = DemoFolder(tmp_path_factory.mktemp("demo") / "it's here")  # a path that has to be quoted
     folder.open()
-    demonstrate(folder, MINIATURE, "cpu", processes=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("nnUNet_extTrainer", str(quick_trainers))
+        demonstrate(folder, MINIATURE, "cpu", processes=1)
     return folder
 
 

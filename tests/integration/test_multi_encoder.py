@@ -16,8 +16,10 @@ from nnunetv2_mstkd.cli.main import main
 from nnunetv2_mstkd.distillation.settings import plans_section
 from nnunetv2_mstkd.errors import ModalityError
 from nnunetv2_mstkd.inference.benchmark.subset_prediction import SubsetPredictor
+from nnunetv2_mstkd.inference.engines import engine_trials
 from nnunetv2_mstkd.inference.engines.engine_cache import FOLDER
 from nnunetv2_mstkd.inference.engines.engine_predictor import build_predictor
+from nnunetv2_mstkd.inference.given_images import case_of_images
 from nnunetv2_mstkd.inference.missing_modality_predictor import MissingModalityPredictor
 from nnunetv2_mstkd.inference.modality_encoders import see_only, seen_channels
 from nnunetv2_mstkd.inference.model import load_model
@@ -88,7 +90,7 @@ def stock(folder, files, folds=(0,)):
 
 
 def prepared_case(predictor, files, subset):
-    case, loaded = predictor._load(given(files, subset), None)
+    case, loaded = case_of_images(given(files, subset), MODALITIES, predictor.reader)
     return predictor.prepare(predictor.check(case, loaded), loaded)
 
 
@@ -256,18 +258,18 @@ def test_openvino_compiles_a_network_for_each_subset_and_keeps_them(model, image
         assert float((logits - expected).abs().max()) <= 0.02 * float(expected.abs().max())
 
 
-def test_engines_are_compared_once_for_a_model(model, image, monkeypatch):
+def test_engines_are_compared_once_for_each_subset(model, image, monkeypatch):
     monkeypatch.setattr("nnunetv2_mstkd.inference.engines.choice.fastest_engine", lambda: "torch-bfloat16")
     monkeypatch.setattr("nnunetv2_mstkd.inference.engines.agreement.LEAST_SHARE", 0.0)
     monkeypatch.setattr("nnunetv2_mstkd.inference.engines.agreement.CLEAR_MARGIN", 1e9)
     predictor = build_predictor(load_model(model(ONE)), CPU, mirroring=False, warn=pytest.fail)
     tried = []
-    original = predictor._try_engine
-    monkeypatch.setattr(predictor, "_try_engine", lambda found: tried.append(1) or original(found))
+    original = engine_trials.compare
+    monkeypatch.setattr(engine_trials, "compare", lambda *a, **k: tried.append(1) or original(*a, **k))
     for subset in (*SOME, SOME[0]):
         predictor.see(subset)
         predictor.predict_logits_from_preprocessed_data(image)
-    assert tried == [1]
+    assert len(tried) == len(SOME)
     assert predictor.engine == "torch-bfloat16"
 
 

@@ -1,13 +1,12 @@
 """The first figure of the report: every model with every subset, as coloured values or differences (L2)."""
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from nnunetv2_mstkd.benchmark.cells import ALL
 from nnunetv2_mstkd.benchmark.report.axis import Axis
-from nnunetv2_mstkd.benchmark.report.number_text import decimals, is_number, shown, shown_p
-from nnunetv2_mstkd.benchmark.report.palette import diverging_class, sequential_class
+from nnunetv2_mstkd.benchmark.report.colour_scale import ColourScale, difference_scale, value_scale
+from nnunetv2_mstkd.benchmark.report.difference_text import difference_text
+from nnunetv2_mstkd.benchmark.report.number_text import decimals, is_number, numbers, shown
 from nnunetv2_mstkd.benchmark.report.summary_index import SummaryIndex
 from nnunetv2_mstkd.evaluation.metrics import Metric
 
@@ -114,7 +113,7 @@ def make_heat_map(index: SummaryIndex, metric: Metric, *, is_difference: bool) -
         metric: one that is in the summary.
         is_difference: colour differences to the baseline instead of values.
     """
-    scale = _difference_scale(index, metric) if is_difference else _value_scale(index, metric)
+    scale = difference_scale(index, metric) if is_difference else value_scale(index, metric)
     axis = _interval_axis(index, metric) if index.others else None
     models = index.others if is_difference else index.models  # the baseline differs from itself by nothing
     regions = index.regions if len(index.regions) == 1 else [ALL, *index.regions]
@@ -129,67 +128,15 @@ def make_heat_map(index: SummaryIndex, metric: Metric, *, is_difference: bool) -
     return HeatMap(metric, is_difference, groups, scale.bar(), scale.ends(), axis)
 
 
-@dataclass(frozen=True)
-class _Scale:
-    """How values of a metric become colours; `low` and `high` are the ends, -high and high for differences."""
-
-    metric: Metric
-    is_difference: bool
-    low: float
-    high: float
-
-    def colour(self, value: float) -> str:
-        if self.is_difference:
-            return diverging_class(value / self.high * (1 if self.metric.higher_is_better else -1))
-        share = (value - self.low) / (self.high - self.low)
-        return sequential_class(share if self.metric.higher_is_better else 1 - share)
-
-    def bar(self, steps: int = 24) -> tuple[str, ...]:
-        values = [self.low + (self.high - self.low) * i / (steps - 1) for i in range(steps)]
-        return tuple(self.colour(v) for v in (values if self.metric.higher_is_better else reversed(values)))
-
-    def ends(self) -> tuple[str, str]:
-        unit = f" {self.metric.unit}" if self.metric.unit else ""
-        digits = 0 if self.metric.unit else 2
-        low, high = (shown(v, digits, signed=self.is_difference) + unit for v in (self.low, self.high))
-        return (low, high) if self.metric.higher_is_better else (high, low)
-
-
-def _value_scale(index: SummaryIndex, metric: Metric) -> _Scale:
-    means = _numbers(
-        index.mean(metric.name, m, s, r) for m in index.models for s in index.subsets for r in index.regions
-    )
-    low, high = min(means, default=0.0), max(means, default=1.0)
-    axis = Axis.around(low, high, 0, 1, count=6, least=_least(metric))
-    return _Scale(metric, False, axis.low, axis.high)
-
-
-def _difference_scale(index: SummaryIndex, metric: Metric) -> _Scale:
-    found = _numbers(
-        index.difference(metric.name, m, s, r) for m in index.others for s in index.subsets for r in index.regions
-    )
-    high = Axis.around(0, max(map(abs, [_least(metric), *found])), 0, 1).high
-    return _Scale(metric, True, -high, high)
-
-
-def _least(metric: Metric) -> float:
-    """Return the smallest span of a colour scale, whose ends shall differ as they are shown."""
-    return 5.0 if metric.unit else 0.05
-
-
 def _interval_axis(index: SummaryIndex, metric: Metric) -> Axis | None:
     rows = [index.comparison(metric.name, m, ALL, r) for m in index.others for r in (ALL, *index.regions)]
-    ends = _numbers(row[key] for row in rows if row is not None for key in ("ci_low", "ci_high", "mean_difference"))
+    ends = numbers(row[key] for row in rows if row is not None for key in ("ci_low", "ci_high", "mean_difference"))
     if not ends:
         return None
     return Axis.around(min(0.0, *ends), max(0.0, *ends), _MARGIN, INTERVAL_WIDTH - _MARGIN, count=3)
 
 
-def _numbers(values: Iterable[float | None]) -> list[float]:
-    return [value for value in values if value is not None and is_number(value)]
-
-
-def _row(index: SummaryIndex, scale: _Scale, model: str, region: str, axis: Axis | None) -> Row:
+def _row(index: SummaryIndex, scale: ColourScale, model: str, region: str, axis: Axis | None) -> Row:
     is_baseline = index.is_grey(model)
     cells = tuple(_cell(index, scale, model, subset, region) for subset in index.subsets)
     average = _average(index, scale, model, region)
@@ -197,7 +144,7 @@ def _row(index: SummaryIndex, scale: _Scale, model: str, region: str, axis: Axis
     return Row(model, is_baseline, cells, average, interval)
 
 
-def _cell(index: SummaryIndex, scale: _Scale, model: str, subset: str, region: str) -> Cell | None:
+def _cell(index: SummaryIndex, scale: ColourScale, model: str, subset: str, region: str) -> Cell | None:
     name, is_baseline = scale.metric.name, index.is_grey(model)
     mean, difference = (find(name, model, subset, region) for find in (index.mean, index.difference))
     value = difference if scale.is_difference else mean
@@ -208,7 +155,7 @@ def _cell(index: SummaryIndex, scale: _Scale, model: str, subset: str, region: s
     return Cell(text, scale.colour(value), _tooltip(index, scale.metric, model, subset, region), mark)
 
 
-def _average(index: SummaryIndex, scale: _Scale, model: str, region: str) -> Cell | None:
+def _average(index: SummaryIndex, scale: ColourScale, model: str, region: str) -> Cell | None:
     name = scale.metric.name
     value = index.average(name, model, region)
     if scale.is_difference:  # a mean over other subsets than the rest of its column says nothing there
@@ -244,17 +191,3 @@ def _tooltip(index: SummaryIndex, metric: Metric, model: str, subset: str, regio
         text += f" (sd {shown(cell['sd'], digits)}, n = {cell['n']})"
     row = None if model == index.baseline else index.comparison(metric.name, model, subset, region)
     return text if row is None else f"{text}; {difference_text(row, metric)}"
-
-
-def difference_text(row: Mapping[str, Any], metric: Metric) -> str:
-    """Return "mean difference +0.07, 95 % interval +0.03 to +0.10, p = 0.02 after Holm" of a comparison."""
-    digits = decimals(metric.unit, fine=True)
-    text = f"mean difference {shown(row['mean_difference'], digits, signed=True)}"
-    if is_number(row["ci_low"]) and is_number(row["ci_high"]):
-        low, high = (shown(row[end], digits, signed=True) for end in ("ci_low", "ci_high"))
-        text += f", 95 % interval {low} to {high}"
-    if metric.unit:
-        text += f", median difference {shown(row['median_difference'], digits, signed=True)}"
-    if is_number(row.get("holm_p")):
-        text += f", p = {shown_p(row['holm_p'])} after Holm"
-    return text.replace("p = <", "p <")

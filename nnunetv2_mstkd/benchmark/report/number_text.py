@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 MINUS = "\N{MINUS SIGN}"
 NOTHING = "\N{EN DASH}"
@@ -13,6 +13,11 @@ _Number = float | int | None
 def is_number(value: _Number) -> bool:
     """Return whether there is a value: a summary has None where a value is undefined."""
     return value is not None and math.isfinite(value)
+
+
+def numbers(values: Iterable[float | None]) -> list[float]:
+    """Return the values that are there."""
+    return [value for value in values if value is not None and is_number(value)]
 
 
 def decimals(unit: str, *, fine: bool = False) -> int:

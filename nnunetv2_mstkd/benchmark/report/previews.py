@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nnunetv2_mstkd.benchmark.facts_array import Scored
 from nnunetv2_mstkd.benchmark.preview import Preview
 from nnunetv2_mstkd.benchmark.record import CaseRecord
-from nnunetv2_mstkd.benchmark.results import Scored
 from nnunetv2_mstkd.errors import BenchmarkError
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from nnunetv2_mstkd.benchmark.best import best_of
 from nnunetv2_mstkd.benchmark.cells import ALL
-from nnunetv2_mstkd.benchmark.report.heat_map import difference_text
+from nnunetv2_mstkd.benchmark.report.difference_text import difference_text
 from nnunetv2_mstkd.benchmark.report.number_text import decimals, is_number, shown
 from nnunetv2_mstkd.benchmark.report.summary_index import Row, SummaryIndex
 from nnunetv2_mstkd.evaluation.metrics import Metric

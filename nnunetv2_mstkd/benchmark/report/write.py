@@ -7,11 +7,13 @@ from typing import Any
 from nnunetv2_mstkd.benchmark.csv_files import records_csv, summary_csv
 from nnunetv2_mstkd.benchmark.json_file import write_json
 from nnunetv2_mstkd.benchmark.published.published_values import published_for
+from nnunetv2_mstkd.benchmark.report.embedded_cases import Scores
 from nnunetv2_mstkd.benchmark.report.figures import write_figures
-from nnunetv2_mstkd.benchmark.report.page import MAIN_METRICS, PageContent, make_page
+from nnunetv2_mstkd.benchmark.report.page import PageContent, make_page
+from nnunetv2_mstkd.benchmark.report.page_tables import MAIN_METRICS
 from nnunetv2_mstkd.benchmark.report.published_table import Published, make_published
 from nnunetv2_mstkd.benchmark.report.summary_index import SummaryIndex
-from nnunetv2_mstkd.benchmark.report.viewer import Scores, Viewer, make_viewer
+from nnunetv2_mstkd.benchmark.report.viewer import Viewer, make_viewer
 from nnunetv2_mstkd.benchmark.report_options import ReportOptions
 from nnunetv2_mstkd.benchmark.results import Results, read_results
 from nnunetv2_mstkd.benchmark.summary import summarise

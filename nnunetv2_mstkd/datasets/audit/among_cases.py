@@ -9,10 +9,10 @@ from nnunetv2_mstkd.cases.availability import AVAILABILITY_FILE, read_availabili
 from nnunetv2_mstkd.datasets.audit.case_facts import CaseFacts
 from nnunetv2_mstkd.datasets.audit.finding import Finding, some_of
 from nnunetv2_mstkd.datasets.conversion.counted import counted
-from nnunetv2_mstkd.datasets.conversion.grouped_folds import Splits
 from nnunetv2_mstkd.datasets.declared_labels import declared_values
 from nnunetv2_mstkd.errors import CaseError
 from nnunetv2_mstkd.modalities import Modalities
+from nnunetv2_mstkd.splits_file import Splits
 
 
 def check_values(facts: Sequence[CaseFacts], dataset_json: Mapping[str, Any]) -> Iterator[Finding]:

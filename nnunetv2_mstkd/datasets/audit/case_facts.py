@@ -1,6 +1,5 @@
 """What an audit keeps of a case: a few numbers (L1')."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,12 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnunetv2_mstkd.cases.case import Case, ChannelSource
+from nnunetv2_mstkd.cases.file_check import Volumes
 from nnunetv2_mstkd.cases.geometry import Geometry, differences
-from nnunetv2_mstkd.cases.image_check import CaseCheck, Volumes, check_case
+from nnunetv2_mstkd.cases.image_check import CaseCheck, check_case
 from nnunetv2_mstkd.datasets.audit.contrast import Contrast, contrast_of
 from nnunetv2_mstkd.datasets.audit.raw_dataset import RawCase
 from nnunetv2_mstkd.datasets.conversion.image_file import read_image
-from nnunetv2_mstkd.datasets.conversion.label_report import LabelError, report_label
+from nnunetv2_mstkd.datasets.conversion.label_file import LabelError
+from nnunetv2_mstkd.datasets.conversion.label_report import report_label
 from nnunetv2_mstkd.modalities import Modalities
 
 _UNMEASURED = Contrast(untold="errors in the files")
@@ -69,7 +70,7 @@ def gather_facts(case: RawCase, modalities: Modalities, ignored: int | None = No
         tuple(problems),
         present=tuple(present),
         empty=tuple(channel for channel in volumes if channel not in checked.case.sources),
-        digests={channel: hashlib.sha256(v.tobytes()).hexdigest() for channel, v in present.items()},
+        digests=checked.checksums,
     )
     try:
         label = report_label(case.label)

@@ -9,9 +9,8 @@ from pathlib import Path
 from nnunetv2_mstkd.datasets.audit.finding import Finding, some_of
 from nnunetv2_mstkd.datasets.conversion.counted import counted
 from nnunetv2_mstkd.datasets.conversion.given_splits import read_splits
-from nnunetv2_mstkd.datasets.conversion.grouped_folds import Splits, is_fold
-from nnunetv2_mstkd.datasets.conversion.splits import SPLITS_FILE
 from nnunetv2_mstkd.errors import ConversionError
+from nnunetv2_mstkd.splits_file import SPLITS_FILE, Splits, is_fold
 
 _GROUP = (
     'keep all scans of a patient on one side of each fold: write splits_final.json, a list of {"train": [...], "val": '
@@ -70,6 +69,9 @@ def _check_file(file: Path, folds: Splits | str, patients: Mapping[str, str]) ->
     if isinstance(folds, str):
         yield Finding("error", str(file), folds)
         return
+    for number, fold in enumerate(folds):
+        yield from _check_entries(f"{file}, fold {number}", fold)
+    folds = [{side: [case for case in fold[side] if case.strip()] for side in ("train", "val")} for fold in folds]
     named = {case for fold in folds for case in (*fold["train"], *fold["val"])}
     if unknown := sorted(named - set(patients)):
         told = f"names {counted(len(unknown), 'case')} that the dataset does not have ({some_of(unknown)})"
@@ -80,7 +82,6 @@ def _check_file(file: Path, folds: Splits | str, patients: Mapping[str, str]) ->
     if len(folds) > 1:
         yield from _check_validation(str(file), folds)
     for number, fold in enumerate(folds):
-        yield from _check_entries(f"{file}, fold {number}", fold)
         yield from _check_fold(f"{file}, fold {number}", fold, patients)
 
 
@@ -99,7 +100,10 @@ def _check_entries(subject: str, fold: Mapping[str, list[str]]) -> Iterator[Find
     for side in ("train", "val"):
         if not fold[side]:
             yield Finding("error", subject, f"{side} is empty: name its cases, or leave the fold out")
-        if doubled := sorted(case for case, count in Counter(fold[side]).items() if count > 1):
+        if empty := [case for case in fold[side] if not case.strip()]:
+            told = f"{side} holds {counted(len(empty), 'empty name')}, and training would fail"
+            yield Finding("error", subject, f"{told}: remove what names no case")
+        if doubled := sorted(case for case, count in Counter(fold[side]).items() if count > 1 and case.strip()):
             told = f"{side} names {counted(len(doubled), 'case')} more than once ({some_of(doubled)})"
             yield Finding("error", subject, f"{told}: name each once")
 

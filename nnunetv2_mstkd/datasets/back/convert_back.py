@@ -9,7 +9,7 @@ from nnunetv2_mstkd.datasets.back.prediction import LabelMap, converted, is_same
 from nnunetv2_mstkd.datasets.back.way_back import WayBack
 from nnunetv2_mstkd.datasets.conversion.counted import counted
 from nnunetv2_mstkd.datasets.conversion.image_file import write_image
-from nnunetv2_mstkd.datasets.conversion.label_report import LabelError
+from nnunetv2_mstkd.datasets.conversion.label_file import LabelError
 from nnunetv2_mstkd.datasets.conversion.output_error import output_errors
 from nnunetv2_mstkd.errors import ConversionError
 

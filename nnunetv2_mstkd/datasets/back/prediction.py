@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnunetv2_mstkd.cases.geometry import Geometry, differences
-from nnunetv2_mstkd.cases.raw_file import inspect_raw
 from nnunetv2_mstkd.cases.voxels import LABEL_MAX_VALUE
 from nnunetv2_mstkd.datasets.back.way_back import WayBack
-from nnunetv2_mstkd.datasets.conversion.image_file import ImageFile, read_image
-from nnunetv2_mstkd.datasets.conversion.label_report import LabelError
+from nnunetv2_mstkd.datasets.conversion.image_file import read_image
+from nnunetv2_mstkd.datasets.conversion.label_file import LabelError, read_label
 from nnunetv2_mstkd.errors import ConversionError
 
 _SHOWN = 8  # an image has thousands of values
@@ -70,7 +69,7 @@ def converted(file: Path, way: WayBack) -> LabelMap:
     Raises:
         LabelError: if the file is damaged, or has a value that the way back does not know.
     """
-    image = _read(file)
+    image = read_label(file)
     voxels = image.volumes[0]
     unknown = [value for value in np.unique(voxels).tolist() if value not in way.values]
     if unknown:
@@ -85,22 +84,6 @@ def converted(file: Path, way: WayBack) -> LabelMap:
     for value, native in way.values.items():
         table[value] = native
     return LabelMap.of(table[voxels.astype(np.uint8)], image.geometry)
-
-
-def _read(file: Path) -> ImageFile:
-    """Return a label map as it is; nothing is known of its values but that they are numbers."""
-    try:
-        raw = inspect_raw(file)
-        image = None if raw.damage else read_image(file)
-    except Exception as error:  # of whichever reader
-        raise LabelError(f"cannot be read: {type(error).__name__}: {error}") from error
-    if image is None:
-        raise LabelError(f"cannot be read: {raw.damage}")
-    if len(image.volumes) != 1:
-        raise LabelError(f"holds {len(image.volumes)} volumes, but one is needed")
-    if fault := raw.non_finite_of(0):  # the reader makes zeros of them
-        raise LabelError(fault)
-    return image
 
 
 def is_same(file: Path, label_map: LabelMap) -> bool:

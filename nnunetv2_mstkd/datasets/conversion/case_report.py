@@ -1,6 +1,5 @@
 """What is in the files of one case, each read once (L1')."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -8,11 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from nnunetv2_mstkd.cases.case import Case
+from nnunetv2_mstkd.cases.file_check import Volumes
 from nnunetv2_mstkd.cases.geometry import Geometry, differences
-from nnunetv2_mstkd.cases.image_check import Volumes, check_case
+from nnunetv2_mstkd.cases.image_check import check_case
 from nnunetv2_mstkd.checksum import sha256_of
 from nnunetv2_mstkd.datasets.conversion.image_file import read_image
-from nnunetv2_mstkd.datasets.conversion.label_report import LabelError, LabelReport, report_label
+from nnunetv2_mstkd.datasets.conversion.label_file import LabelError
+from nnunetv2_mstkd.datasets.conversion.label_report import LabelReport, report_label
 from nnunetv2_mstkd.datasets.layouts.source import SourceCase
 from nnunetv2_mstkd.modalities import Modalities
 
@@ -41,7 +42,7 @@ class CaseReport:
         problems: what stops the case.
         warnings: what does not, but should be known.
         files: of the images that could be read.
-        voxels: channel -> checksum of its voxels, for those that are present.
+        voxels: channel -> checksum of its voxels, for those that could be read and are not empty.
         label: what is in the label map; None if there is none, or it cannot be read.
         emptied: channel that is empty, and so counts as absent -> in what way, for the record.
     """
@@ -70,25 +71,19 @@ def report_case(case: SourceCase, modalities: Modalities) -> CaseReport:
     if not case.images:
         return CaseReport(case, ("it has no image of a known modality",))
     facts: dict[Path, FileFacts] = {}
-    checksums: dict[tuple[Path, int], str] = {}
 
     def read(file: Path) -> tuple[Volumes, Geometry]:
         image = read_image(file)
-        volumes = image.volumes.astype(np.float32, copy=False)
         facts[file] = FileFacts(image.geometry, image.dimension, sha256_of(file))
-        checksums.update({(file, i): hashlib.sha256(volume.tobytes()).hexdigest() for i, volume in enumerate(volumes)})
-        return volumes, image.geometry
+        return image.volumes.astype(np.float32, copy=False), image.geometry
 
     checked = check_case(Case(case.name, case.images), modalities, read)
-    sources = checked.case.sources
-    voxels = {channel: checksums.get((source.file, source.volume or 0)) for channel, source in sources.items()}
-    problems = [problem.message for problem in checked.problems]
     report = CaseReport(
-        replace(case, images=sources),
-        tuple(problems),
+        replace(case, images=checked.case.sources),
+        tuple(problem.message for problem in checked.problems),
         checked.warnings,
         facts,
-        {channel: checksum for channel, checksum in voxels.items() if checksum is not None},
+        checked.checksums,
         emptied=checked.empty,
     )
     return report if case.label is None else _with_label(report, case.label)

@@ -21,12 +21,13 @@ from nnunetv2_mstkd.datasets.conversion.options import ConversionOptions
 from nnunetv2_mstkd.datasets.conversion.output_error import output_errors
 from nnunetv2_mstkd.datasets.conversion.prerequisites import require_prerequisites
 from nnunetv2_mstkd.datasets.conversion.provenance import PROVENANCE_FILE, provenance_table
-from nnunetv2_mstkd.datasets.conversion.splits import SPLITS_FILE, ChosenSplits, choose_splits
+from nnunetv2_mstkd.datasets.conversion.splits import ChosenSplits, choose_splits
 from nnunetv2_mstkd.datasets.conversion.target_folder import content_of, require_target
 from nnunetv2_mstkd.datasets.conversion.writing import is_written, write_entries
 from nnunetv2_mstkd.datasets.layouts.label_set import TargetLabels, target_labels
 from nnunetv2_mstkd.datasets.layouts.source import SourceDataset
 from nnunetv2_mstkd.errors import CaseError, ConversionError, OutputError
+from nnunetv2_mstkd.splits_file import SPLITS_FILE
 from nnunetv2_mstkd.whole_file import whole_file
 
 

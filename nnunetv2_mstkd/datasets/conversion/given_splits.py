@@ -8,8 +8,9 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from nnunetv2_mstkd.datasets.conversion.counted import counted
-from nnunetv2_mstkd.datasets.conversion.grouped_folds import Splits, is_fold, splits_from_parts
+from nnunetv2_mstkd.datasets.conversion.grouped_folds import splits_from_parts
 from nnunetv2_mstkd.errors import ConversionError
+from nnunetv2_mstkd.splits_file import Splits, is_fold
 
 _FORMS = (
     'a JSON file as nnU-Net\'s: [{"train": [cases], "val": [cases]}, ...]; or a CSV file with the columns case,fold'

@@ -2,14 +2,13 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from typing import Any
 
 import numpy as np
 
 from nnunetv2_mstkd.datasets.conversion.counted import counted
 from nnunetv2_mstkd.errors import ConversionError
+from nnunetv2_mstkd.splits_file import Splits
 
-Splits = list[dict[str, list[str]]]  # of splits_final.json: "train" and "val" of each fold
 SEED = 12345  # nnU-Net's own
 
 
@@ -51,14 +50,6 @@ def splits_from_parts(parts: Mapping[str, int]) -> Splits:
         {"train": [c for c in cases if parts[c] != part], "val": [c for c in cases if parts[c] == part]}
         for part in sorted(set(parts.values()))
     ]
-
-
-def is_fold(content: Any) -> bool:
-    """Return whether what a JSON file holds is a fold: names of cases in `train` and in `val`."""
-    return isinstance(content, dict) and all(
-        isinstance(content.get(side), list) and all(isinstance(case, str) for case in content[side])
-        for side in ("train", "val")
-    )
 
 
 def _deal(scans: Mapping[str, int], lacking: Mapping[str, int], folds: int, seed: int) -> dict[str, int]:

@@ -9,16 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnunetv2_mstkd.cases.geometry import Geometry
-from nnunetv2_mstkd.cases.raw_file import inspect_raw
 from nnunetv2_mstkd.cases.voxels import LABEL_MAX_VALUE
 from nnunetv2_mstkd.checksum import sha256_of
-from nnunetv2_mstkd.datasets.conversion.image_file import read_image
+from nnunetv2_mstkd.datasets.conversion.label_file import LabelError, read_label
 
 MAX_VALUES = 64  # more of them are an image's; atlases and lists of lesions stay below
-
-
-class LabelError(ValueError):
-    """A label map cannot be used; the message goes on after its name."""
 
 
 @dataclass(frozen=True)
@@ -46,17 +41,7 @@ def report_label(file: Path) -> LabelReport:
     Raises:
         LabelError: if it cannot be read, is damaged, or holds something else than a few whole numbers.
     """
-    try:
-        raw = inspect_raw(file)
-        image = None if raw.damage else read_image(file)
-    except Exception as error:  # of whichever reader
-        raise LabelError(f"cannot be read: {type(error).__name__}: {error}") from error
-    if image is None:
-        raise LabelError(f"cannot be read: {raw.damage}")
-    if len(image.volumes) != 1:
-        raise LabelError(f"holds {len(image.volumes)} volumes, but one is needed")
-    if fault := raw.non_finite_of(0):  # the reader makes zeros of them
-        raise LabelError(fault)
+    image = read_label(file)
     values = _values(image.volumes[0])
     voxels = hashlib.sha256(image.volumes[0].astype(np.uint8).tobytes()).hexdigest()
     return LabelReport(values, image.geometry, image.dimension, sha256_of(file), voxels)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from nnunetv2_mstkd.datasets.conversion.check import CheckedDataset
 from nnunetv2_mstkd.datasets.conversion.counted import counted
 from nnunetv2_mstkd.datasets.conversion.given_splits import partition_splits, read_splits
-from nnunetv2_mstkd.datasets.conversion.grouped_folds import Splits, grouped_folds
+from nnunetv2_mstkd.datasets.conversion.grouped_folds import grouped_folds
 from nnunetv2_mstkd.datasets.conversion.options import FOLDS, ConversionOptions
 from nnunetv2_mstkd.datasets.layouts.source import SourceCase, SourceDataset
+from nnunetv2_mstkd.splits_file import Splits
 
-SPLITS_FILE = "splits_final.json"
 _GROUPED = "grouped by patient"
 _SHOWN = 3
 

@@ -16,13 +16,12 @@ from nnunetv2_mstkd.datasets.demonstration.grid import (
     volume_grid,
 )
 from nnunetv2_mstkd.datasets.demonstration.scanner import Scanner, acquire, draw_scanner
-from nnunetv2_mstkd.datasets.demonstration.tumour import (
+from nnunetv2_mstkd.datasets.demonstration.tumour import Tumour, draw_tumour
+from nnunetv2_mstkd.datasets.demonstration.tumour_fractions import (
     ENHANCING,
     NECROSIS,
     NON_ENHANCING,
     OEDEMA,
-    Tumour,
-    draw_tumour,
     tumour_fractions,
 )
 

@@ -9,7 +9,7 @@ from nnunetv2_mstkd.modalities import Modalities
 
 MAX_DROP_PROBABILITY = 0.99  # above it hardly any draw counts
 
-OPTIMIZERS = ("SGD", "Adam", "AdamW")
+OPTIMIZERS = ("SGD", "Adam", "AdamW", "AdamAMSGrad", "AdamWAMSGrad")
 CPU_PRECISIONS = ("float32", "bfloat16", "auto")
 
 
@@ -19,7 +19,8 @@ class SubsetSettings:
 
     Args:
         seed: >= 0; governs initial weights, subset draws and dropout, not nnU-Net's own augmentation.
-        optimizer: "SGD" (nnU-Net: Nesterov momentum 0.99), "Adam" or "AdamW"; of student and teacher.
+        optimizer: "SGD" (nnU-Net: Nesterov momentum 0.99), "Adam" or "AdamW", or the latter two with AMSGrad,
+            "AdamAMSGrad" and "AdamWAMSGrad"; of student and teacher.
         initial_lr: of the optimiser; None keeps the trainer's (nnU-Net: 1e-2, made for its SGD).
         weight_decay: of the optimiser; None keeps the trainer's (nnU-Net: 3e-5).
         drop_probabilities: modality -> how often, in [0, 0.99], a sample goes without it where it has it; those

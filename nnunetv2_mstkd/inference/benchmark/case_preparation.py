@@ -17,7 +17,9 @@ from nnunetv2_mstkd.cases.geometry import Geometry, differences, shown
 from nnunetv2_mstkd.cases.image_check import check_case
 from nnunetv2_mstkd.errors import CaseError
 from nnunetv2_mstkd.inference.around_network import preprocess
-from nnunetv2_mstkd.inference.image_reader import Image, ImageReader, stack_channels
+from nnunetv2_mstkd.inference.channel_stack import stack_channels
+from nnunetv2_mstkd.inference.image import Image
+from nnunetv2_mstkd.inference.image_reader import ImageReader
 from nnunetv2_mstkd.modalities import Modalities
 
 # What nnU-Net's preprocessing takes from a configuration.

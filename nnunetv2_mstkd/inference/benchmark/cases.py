@@ -14,9 +14,9 @@ from nnunetv2_mstkd.cases.discovery import find_cases
 from nnunetv2_mstkd.cases.problem import Problem
 from nnunetv2_mstkd.errors import BenchmarkError
 from nnunetv2_mstkd.inference.image_reader import ImageReader
+from nnunetv2_mstkd.inference.model_files import DATASET_FILE
 from nnunetv2_mstkd.modalities import Modalities
-
-SPLITS = "splits_final.json"
+from nnunetv2_mstkd.splits_file import SPLITS_FILE
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def validation_names(dataset: str, folds: Sequence[str]) -> dict[str, list[str]]
     """
     if not nnUNet_preprocessed.is_set():
         raise BenchmarkError(f"nnUNet_preprocessed is not set: export it, for it has the folds of {dataset}")
-    file = Path(nnUNet_preprocessed.get()) / dataset / SPLITS
+    file = Path(nnUNet_preprocessed.get()) / dataset / SPLITS_FILE
     if not file.is_file():
         raise BenchmarkError(
             f"There is no {file}, which says what the validation cases are. The first training of the dataset writes "
@@ -91,15 +91,15 @@ def raw_dataset(dataset: str) -> RawDataset:
         BenchmarkError: if it is not there.
     """
     raw = Path(nnUNet_raw.get()) / dataset if nnUNet_raw.is_set() else None
-    if raw is None or not (raw / "dataset.json").is_file():
+    if raw is None or not (raw / DATASET_FILE).is_file():
         raise BenchmarkError(
             f"There is no raw dataset {dataset} in nnUNet_raw ({raw or 'not set'}): predictions are scored on its "
             f"images and labels. Export nnUNet_raw"
         )
     try:
-        return RawDataset(raw, json.loads((raw / "dataset.json").read_text(encoding="utf-8")))
+        return RawDataset(raw, json.loads((raw / DATASET_FILE).read_text(encoding="utf-8")))
     except ValueError as error:
-        raise BenchmarkError(f"{raw / 'dataset.json'} is no JSON: {error}") from error
+        raise BenchmarkError(f"{raw / DATASET_FILE} is no JSON: {error}") from error
 
 
 def training_cases(raw: RawDataset, names: Sequence[str], modalities: Modalities) -> Cases:

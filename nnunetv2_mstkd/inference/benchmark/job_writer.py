@@ -13,7 +13,7 @@ from nnunetv2_mstkd.benchmark.record import CaseRecord
 from nnunetv2_mstkd.inference.benchmark.jobs import Job, Jobs
 from nnunetv2_mstkd.inference.benchmark.ready_case import ReadyInput
 from nnunetv2_mstkd.inference.prediction import Prediction
-from nnunetv2_mstkd.inference.run_record import now
+from nnunetv2_mstkd.inference.run_facts import now
 from nnunetv2_mstkd.modalities import ModalitySubset
 
 
@@ -79,6 +79,6 @@ class JobWriter:
             spacing_mm=scene.geometry.spacing,
             shape=scene.geometry.shape,
             scores=scores,
-            run={**self._run, "engine": job.engine},
+            run={**self._run, "engine": ", ".join(sorted(job.engines))},
             stamps=scene.stamps,
         ).write(records)

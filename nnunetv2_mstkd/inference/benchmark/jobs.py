@@ -40,7 +40,7 @@ class Job:
         scores: by subset and region.
         previews: sampled label maps by subset.
         seconds: by step.
-        engine: that predicted it.
+        engines: that predicted it: a network with an encoder for each modality has one for each subset.
         ended: whether it is finished or given up.
         failure: why it is given up; empty if it is not.
         note: why there was nothing to predict; empty if there was.
@@ -54,7 +54,7 @@ class Job:
     scores: dict[str, dict[str, MaskFacts]] = field(default_factory=dict)
     previews: dict[str, NDArray[np.uint8]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=lambda: {"prepare": 0.0, "forward": 0.0, "score": 0.0})
-    engine: str = ""
+    engines: set[str] = field(default_factory=set)
     ended: bool = False
     failure: str = ""
     note: str = ""

@@ -6,7 +6,8 @@ from typing import Any
 import torch
 
 from nnunetv2_mstkd.inference.engines.names import AUTO
-from nnunetv2_mstkd.inference.missing_modality_predictor import inference_facts
+from nnunetv2_mstkd.inference.model_files import FINAL_CHECKPOINT
+from nnunetv2_mstkd.inference.run_facts import inference_facts
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class BenchmarkOptions:
     """
 
     device: torch.device
-    checkpoint: str = "checkpoint_final.pth"
+    checkpoint: str = FINAL_CHECKPOINT
     subsets: tuple[str, ...] | None = None
     step_size: float = 0.5
     mirroring: bool = True

@@ -11,8 +11,9 @@ from nnunetv2_mstkd.benchmark.rows import known_trainings, settled
 from nnunetv2_mstkd.cases.problem import Problem
 from nnunetv2_mstkd.errors import BenchmarkError
 from nnunetv2_mstkd.inference.benchmark.cases import BenchmarkCase, RawDataset
+from nnunetv2_mstkd.inference.benchmark.described_model import ModelDescription
 from nnunetv2_mstkd.inference.benchmark.options import BenchmarkOptions
-from nnunetv2_mstkd.inference.benchmark.training import ModelDescription, Training
+from nnunetv2_mstkd.inference.benchmark.training import Training
 from nnunetv2_mstkd.inference.environment import refuse_variable
 from nnunetv2_mstkd.modalities import Modalities, ModalitySubset
 from nnunetv2_mstkd.regions import ignore_label, regions_of

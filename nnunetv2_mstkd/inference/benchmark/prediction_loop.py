@@ -138,7 +138,7 @@ class PredictionLoop:
             hint = ", even for one subset at a time" if is_out_of_memory(error) else ""
             self._end(job, told(error) + hint)
             return portion, None
-        job.engine = portion.predictor.engine
+        job.engines.add(portion.predictor.engine)
         job.seconds["forward"] += time.perf_counter() - started
         return portion, logits
 

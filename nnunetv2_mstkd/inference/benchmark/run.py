@@ -11,15 +11,16 @@ from nnunetv2_mstkd.benchmark.training_facts import RECORDS, TRAINING_FILE, Trai
 from nnunetv2_mstkd.cases.problem import Problem, printable
 from nnunetv2_mstkd.errors import BenchmarkError
 from nnunetv2_mstkd.evaluation.metrics import metric_value
+from nnunetv2_mstkd.inference.benchmark.hardware import hardware
 from nnunetv2_mstkd.inference.benchmark.job_writer import JobWriter
 from nnunetv2_mstkd.inference.benchmark.jobs import Job, Jobs
 from nnunetv2_mstkd.inference.benchmark.options import BenchmarkOptions
 from nnunetv2_mstkd.inference.benchmark.plan import Plan
 from nnunetv2_mstkd.inference.benchmark.prediction_loop import PredictionLoop
 from nnunetv2_mstkd.inference.benchmark.subset_prediction import SubsetPredictor
-from nnunetv2_mstkd.inference.benchmark.training import Training, hardware
+from nnunetv2_mstkd.inference.benchmark.training import Training
 from nnunetv2_mstkd.inference.model import load_model
-from nnunetv2_mstkd.inference.run_record import versions
+from nnunetv2_mstkd.inference.run_facts import versions
 
 
 class BenchmarkRun:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from nnunetv2_mstkd.benchmark.title import Nameable, Titled, titles_of
 from nnunetv2_mstkd.inference.benchmark.cases import test_set_cases
+from nnunetv2_mstkd.inference.benchmark.described_model import ModelDescription, describe_model
 from nnunetv2_mstkd.inference.benchmark.options import BenchmarkOptions
 from nnunetv2_mstkd.inference.benchmark.plan import (
     Plan,
@@ -14,7 +15,7 @@ from nnunetv2_mstkd.inference.benchmark.plan import (
     refuse_masking,
     subsets_of,
 )
-from nnunetv2_mstkd.inference.benchmark.training import ModelDescription, Training, describe_model
+from nnunetv2_mstkd.inference.benchmark.training import Training
 from nnunetv2_mstkd.inference.model_folder import fold_names
 
 

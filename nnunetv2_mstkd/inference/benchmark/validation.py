@@ -13,6 +13,7 @@ from nnunetv2_mstkd.inference.benchmark.cases import (
     training_cases,
     validation_names,
 )
+from nnunetv2_mstkd.inference.benchmark.described_model import ModelDescription, describe_model
 from nnunetv2_mstkd.inference.benchmark.options import BenchmarkOptions
 from nnunetv2_mstkd.inference.benchmark.plan import (
     Plan,
@@ -23,15 +24,10 @@ from nnunetv2_mstkd.inference.benchmark.plan import (
     require_same_dataset,
     subsets_of,
 )
-from nnunetv2_mstkd.inference.benchmark.training import ModelDescription, Training, describe_model
-from nnunetv2_mstkd.inference.model_folder import (
-    ALL_CASES,
-    default_results,
-    find_dataset_name,
-    fold_names,
-    model_name,
-    require_trained,
-)
+from nnunetv2_mstkd.inference.benchmark.training import Training
+from nnunetv2_mstkd.inference.model_files import ALL_CASES
+from nnunetv2_mstkd.inference.model_folder import fold_names
+from nnunetv2_mstkd.inference.results_folder import default_results, find_dataset_name, model_name, require_trained
 
 
 @dataclass(frozen=True)

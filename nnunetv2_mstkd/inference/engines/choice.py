@@ -26,11 +26,18 @@ class Choice:
         name: of the engine.
         reason: a few words.
         is_asked_for: whether a user named it: it is taken as it is, and not compared with torch in float32.
+        is_compared: whether it was, and decides alike.
     """
 
     name: str
     reason: str
     is_asked_for: bool = False
+    is_compared: bool = False
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it is to predict without a further question."""
+        return self.is_asked_for or self.is_compared or self.name == TORCH_FLOAT32
 
 
 def choose_engine(asked: str, device: torch.device) -> Choice:

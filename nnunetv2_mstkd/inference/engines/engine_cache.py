@@ -9,6 +9,7 @@ from typing import Any
 
 from nnunetv2_mstkd.inference.engines.hardware import instruction_set
 from nnunetv2_mstkd.inference.engines.names import OF_OPENVINO
+from nnunetv2_mstkd.inference.engines.openvino_conversion import CONVERSION
 from nnunetv2_mstkd.whole_file import whole_file
 
 FOLDER = ".engine_cache"
@@ -87,6 +88,6 @@ def key_of(facts: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:_KEY_LENGTH]
 
 
-def _versions(engine: str) -> dict[str, str]:
-    packages = ("torch", "openvino") if engine in OF_OPENVINO else ("torch",)
-    return {package: version(package) for package in packages}
+def _versions(engine: str) -> dict[str, Any]:
+    own = {"openvino": version("openvino"), "conversion": CONVERSION} if engine in OF_OPENVINO else {}
+    return {"torch": version("torch"), **own}

@@ -39,9 +39,10 @@ class EngineNetwork(nn.Module):
         self._of_background: Tensor | None = None
 
     def use(self, name: str) -> None:
-        """Take another engine from now on."""
-        self.engine_name = name
-        self.release()
+        """Take an engine from now on."""
+        if name != self.engine_name:
+            self.engine_name = name
+            self.release()
 
     def release(self) -> None:
         """Let the engine go; the next tile has it made anew."""

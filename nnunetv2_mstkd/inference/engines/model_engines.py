@@ -15,6 +15,8 @@ from nnunetv2_mstkd.inference.engines.openvino_engine import OpenVINO, compile_n
 from nnunetv2_mstkd.inference.engines.torch_engine import TorchBFloat16, TorchFloat32
 from nnunetv2_mstkd.inference.modality_encoders import seen_channels
 from nnunetv2_mstkd.inference.model import Model
+from nnunetv2_mstkd.inference.model_files import checkpoint_file
+from nnunetv2_mstkd.modalities import ModalitySubset
 
 _COMPILED, _AGREEMENT = "compiled", "agreement.json"  # what is kept of an engine
 
@@ -49,7 +51,7 @@ class ModelEngines:
         network = getattr(network, "_orig_mod", network)  # what torch.compile wraps
         if name == TORCH_BFLOAT16:
             return TorchBFloat16(network)
-        cache, kind = self._cache(name, fold), _compiled(network)
+        cache, kind = self._cache(name, fold), _of_channels(_COMPILED, seen_channels(network))
         if (kept := cache.get(kind)) is not None:
             with contextlib.suppress(RuntimeError):  # damaged: it is compiled anew
                 return OpenVINO(kept, name)
@@ -57,23 +59,28 @@ class ModelEngines:
         cache.put(kind, compiled)
         return OpenVINO(compiled, name)
 
-    def remembered(self, name: str) -> Agreement | None:
-        """Return how an engine compared with torch in float32 in an earlier run; None if that is not known."""
-        found = self._cache(name, 0).get_json(_AGREEMENT) or {}
+    def remembered(self, name: str, subset: ModalitySubset | None) -> Agreement | None:
+        """Return how an engine compared with torch in float32 in an earlier run; None if that is not known.
+
+        Args:
+            name: of the engine.
+            subset: that was given to a network with an encoder for each modality; None of any other.
+        """
+        found = self._cache(name, 0).get_json(_agreement_of(subset)) or {}
         try:
             return Agreement(float(found["share"]), int(found["clear_differences"]))
         except (KeyError, TypeError, ValueError):  # not there, or damaged
             return None
 
-    def remember(self, name: str, agreement: Agreement) -> None:
+    def remember(self, name: str, subset: ModalitySubset | None, agreement: Agreement) -> None:
         """Keep how an engine compared, beside the checkpoint of the first fold."""
-        self._cache(name, 0).put_json(_AGREEMENT, agreement.as_dict())
+        self._cache(name, 0).put_json(_agreement_of(subset), agreement.as_dict())
 
     def _cache(self, name: str, fold: int) -> EngineCache:
         if (name, fold) not in self._caches:
             model, of_fold = self._model, self._model.folds[fold]
             depends_on = {"weights_sha256": model.weights_sha256[of_fold], **self._network_facts}
-            checkpoint = model.folder / f"fold_{of_fold}" / model.checkpoint
+            checkpoint = checkpoint_file(model.folder, of_fold, model.checkpoint)
             self._caches[name, fold] = EngineCache(checkpoint, name, depends_on, self._warn_once)
         return self._caches[name, fold]
 
@@ -91,7 +98,10 @@ class ModelEngines:
         warn(line)
 
 
-def _compiled(network: nn.Module) -> str:
-    """Return what a compiled network is kept as: those whose encoders run for some modalities only, side by side."""
-    channels = seen_channels(network)
-    return _COMPILED if channels is None else f"channels_{'_'.join(map(str, channels))}.{_COMPILED}"
+def _agreement_of(subset: ModalitySubset | None) -> str:
+    return _of_channels(_AGREEMENT, None if subset is None else subset.channels)
+
+
+def _of_channels(kind: str, channels: Sequence[int] | None) -> str:
+    """Return what something is kept as: side by side where encoders run for some channels only."""
+    return kind if channels is None else f"channels_{'_'.join(map(str, channels))}.{kind}"

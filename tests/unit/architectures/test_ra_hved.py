@@ -16,7 +16,7 @@ from nnunetv2_mstkd.architectures.image_discriminator import (
 from nnunetv2_mstkd.architectures.multi_encoder.image_decoders import ImageDecoders
 from nnunetv2_mstkd.architectures.multi_encoder.product_of_experts import product_of_experts
 from nnunetv2_mstkd.architectures.multi_encoder.ra_hved import RAHVEDNetwork
-from nnunetv2_mstkd.architectures.multi_encoder.roi_attention import RegionAttentiveSkip
+from nnunetv2_mstkd.architectures.multi_encoder.roi_attention import AttentionMap, RegionAttentiveSkip
 
 PLANS = {
     "2d-plain": {"axes": 2, "channels": 2},
@@ -255,20 +255,36 @@ def test_prediction_can_be_exported(small):
 def test_kernels_are_no_longer_than_the_grid(grid, kernel):
     conv_op = nn.Conv3d if len(grid) == 3 else nn.Conv2d
     module = RegionAttentiveSkip(conv_op, grid)
-    assert module.attend_feature[0].kernel_size == module.attend_skip[0].kernel_size == kernel
+    assert module.attend_feature.widen.kernel_size == module.attend_skip.widen.kernel_size == kernel
     assert module(torch.randn(2, 3, *grid), torch.randn(2, 3, *grid)).shape == (2, 6, *grid)
 
 
 def test_attention_is_of_the_maximum_and_the_mean_over_channels():
     module = RegionAttentiveSkip(nn.Conv2d, (1, 1))
-    for convolution in (part[i] for part in (module.attend_feature, module.attend_skip) for i in (0, 1)):
-        nn.init.constant_(convolution.weight, 0.25)  # four copies of each map, a quarter of each, summed by a quarter
+    for attention in (module.attend_feature, module.attend_skip):  # four copies of a quarter of each, a quarter of all
+        nn.init.constant_(attention.widen.weight, 0.25)
+        nn.init.constant_(attention.merge.weight, 0.25)
     feature, skip = torch.tensor([1.0, -3.0, 5.0, 1.0]).reshape(2, 1, 2, 1, 1)
     # d: maximum 1, mean -1; e: maximum 5, mean 3
     of_feature = 1 / (1 + math.exp(-(1 - 1) / 4))
     of_skip = 1 / (1 + math.exp(-(1 - 1 + 5 + 3) / 4))
     expected = [1 + of_feature, -3 * (1 + of_feature), 5 * (1 + of_skip), 1 + of_skip]
     assert module(feature, skip).flatten().tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("conv_op", "kernel"), [(nn.Conv2d, (7, 3)), (nn.Conv3d, (3, 7, 1))])
+def test_attention_is_its_two_convolutions_one_after_the_other(conv_op, kernel):
+    attention = AttentionMap(conv_op, 4, kernel).double()
+    pooled = torch.randn(2, 4, *(9, 8, 5)[: len(kernel)], dtype=torch.float64)
+    expected = attention.merge(attention.widen(pooled)).sigmoid()
+    torch.testing.assert_close(attention(pooled), expected)
+    parameters = tuple(attention.parameters())
+    for found, wanted in zip(
+        torch.autograd.grad(attention(pooled).square().sum(), parameters),
+        torch.autograd.grad(expected.square().sum(), parameters),
+        strict=True,
+    ):
+        torch.testing.assert_close(found, wanted)
 
 
 # --- What trains beside the network -----------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """What is checked in images."""
 
+import hashlib
 import re
 import zlib
 from pathlib import Path
@@ -50,7 +51,8 @@ def told(sources: dict[int, ChannelSource], **options) -> list[str]:
 
 def test_sound_images_pass_as_they_are(write):
     sources = {1: write("t1ce"), 3: write("flair")}
-    assert check(sources) == CaseCheck(Case("p", sources), (), ())
+    checked = check(sources)
+    assert checked == CaseCheck(Case("p", sources), (), (), checksums=checked.checksums)
 
 
 def test_each_file_is_read_once_and_4d_files_too(write):
@@ -200,6 +202,19 @@ def test_nan_voxels_and_label_maps_are_refused(write):
         "p: T1ce (t1ce.nii.gz) has 1 NaN and 0 infinite voxels of 60 (1.7 %): replace them",
         "p: FLAIR (seg.nii.gz) has the values of a label map rather than an image: 0, 1, 2, 3",
     ]
+
+
+def test_checksums_are_of_what_could_be_read_and_is_not_empty(write, tmp_path):
+    voxels = np.random.default_rng(0).normal(100, 20, SHAPE).astype(np.float32)
+    labels = np.arange(60, dtype=np.float32).reshape(SHAPE) % 4
+    sources = {
+        0: write("t1", voxels),
+        1: write("t1ce", np.zeros(SHAPE)),
+        2: write("labels", labels),
+        3: ChannelSource(tmp_path / "gone.nii.gz"),
+    }
+    expected = {channel: hashlib.sha256(v.tobytes()).hexdigest() for channel, v in ((0, voxels), (2, labels))}
+    assert check(sources).checksums == expected
 
 
 def test_everything_that_is_wrong_is_told_at_once(write, tmp_path):

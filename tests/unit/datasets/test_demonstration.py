@@ -11,7 +11,8 @@ from scipy.ndimage import label as connected_components
 from nnunetv2_mstkd.cli.main import main
 from nnunetv2_mstkd.datasets.demonstration import template
 from nnunetv2_mstkd.datasets.demonstration.anatomy import WHITE, tissue_fractions
-from nnunetv2_mstkd.datasets.demonstration.cohort import Cohort, cases_of, splits_of, write_case, write_cohort
+from nnunetv2_mstkd.datasets.demonstration.cohort import Cohort, cases_of, splits_of
+from nnunetv2_mstkd.datasets.demonstration.cohort_dataset import write_case, write_cohort
 from nnunetv2_mstkd.datasets.demonstration.contrasts import (
     MODALITIES,
     TISSUES,
@@ -23,7 +24,7 @@ from nnunetv2_mstkd.datasets.demonstration.contrasts import (
 )
 from nnunetv2_mstkd.datasets.demonstration.grid import block_mean, head_grid, smooth_noise, volume_grid
 from nnunetv2_mstkd.datasets.demonstration.patient import LABELS, draw_scans, simulate
-from nnunetv2_mstkd.datasets.demonstration.tumour import OEDEMA, tumour_fractions
+from nnunetv2_mstkd.datasets.demonstration.tumour_fractions import OEDEMA, tumour_fractions
 from nnunetv2_mstkd.errors import CohortError, MissingExtraError
 
 SPACING = 4.0

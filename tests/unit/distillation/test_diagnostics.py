@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from nnunetv2_mstkd.distillation.diagnostics import attention_entropy, gradient_norms
+from nnunetv2_mstkd.architectures import NetworkFeatures
+from nnunetv2_mstkd.distillation.diagnostics import attention_entropy, gradient_norms, measure_balance
 
 
 @pytest.mark.parametrize("scale", [1.0, 65536.0])
@@ -49,3 +50,21 @@ def test_no_attention_has_no_entropy():
 
 def test_a_single_token_has_an_entropy():
     assert attention_entropy([torch.ones(1, 1, 1, 1)]) == 0.0
+
+
+def test_the_balance_has_weighted_norms_and_the_entropy_of_each_branch():
+    def features(encoded, attention):
+        return NetworkFeatures(encoded, encoded, (), attention, None, None)
+
+    feature = torch.tensor([3.0, 4.0], requires_grad=True)
+    teacher = features(torch.zeros(2), (torch.full((1, 1, 4, 4), 0.25),))
+    student = features(feature, (torch.eye(4).expand(1, 1, 4, 4),))
+    terms = {"square": (feature**2).sum(), "linear": 3 * feature[0], "not measured": feature.sum()}
+    assert measure_balance(terms, {"square": 0.5, "linear": 2.0}, teacher, student, scale=8.0) == pytest.approx(
+        {
+            "gradient_square": 5.0,  # half of 10
+            "gradient_linear": 6.0,  # twice 3
+            "attention_entropy_student": 0.0,
+            "attention_entropy_teacher": 1.0,
+        }
+    )

@@ -6,7 +6,8 @@ import torch
 from nnunetv2_mstkd.architectures import NetworkFeatures
 from nnunetv2_mstkd.distillation.feature_scale import in_teacher_units
 from nnunetv2_mstkd.distillation.settings import DistillationSettings
-from nnunetv2_mstkd.distillation.step import StepTarget, distillation_terms
+from nnunetv2_mstkd.distillation.step import distillation_terms
+from nnunetv2_mstkd.distillation.step_target import StepTarget
 
 COMPARED = ("encoded", "multiscale", "style", "content")
 FEATURE_TERMS = {

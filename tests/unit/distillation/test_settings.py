@@ -101,6 +101,8 @@ def test_a_wrong_value_is_refused_and_named(name, value):
 def test_another_optimiser_needs_a_learning_rate_of_its_own():
     with pytest.raises(SettingsError, match=r"'Adam'.*initial_lr"):
         from_section({"optimizer": "Adam"})
+    with pytest.raises(SettingsError, match=r"'AdamWAMSGrad'.*initial_lr"):
+        from_section({"optimizer": "AdamWAMSGrad"})
     assert from_section({"optimizer": "Adam", "initial_lr": 1e-4}).initial_lr == 1e-4
 
 
@@ -147,6 +149,7 @@ def test_integers_serve_as_floats():
     [
         DistillationSettings(weight_logits=0.25, seed=4, preset="paper", co_training=True),
         DistillationSettings(optimizer="AdamW", initial_lr=3e-4),
+        SubsetSettings(optimizer="AdamAMSGrad", initial_lr=2e-4, weight_decay=1e-4),
         DistillationSettings(teacher="shared", cpu_precision="auto"),
         DistillationSettings(teacher="ema", teacher_ema_decay=0.99),
         DistillationSettings(teacher="frozen", teacher_checkpoint="~/fold_{fold}/checkpoint_final.pth"),

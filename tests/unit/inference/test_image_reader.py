@@ -1,4 +1,4 @@
-"""Images of every kind become channels of one case."""
+"""Files and images in memory, read as nnU-Net reads them."""
 
 import json
 
@@ -10,10 +10,9 @@ from nnunetv2.imageio.nibabel_reader_writer import NibabelIO, NibabelIOWithReori
 from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO, SimpleITKIOWithReorient
 from nnunetv2.imageio.tif_reader_writer import Tiff3DIO
 
-from nnunetv2_mstkd.cases.case import Case, ChannelSource
 from nnunetv2_mstkd.cases.geometry import differences
 from nnunetv2_mstkd.errors import CaseError
-from nnunetv2_mstkd.inference.image_reader import ImageReader, image_of_array, stack_channels
+from nnunetv2_mstkd.inference.image_reader import ImageReader
 from nnunetv2_mstkd.inference.prediction import Prediction
 
 
@@ -137,45 +136,3 @@ def test_the_labels_of_a_tiff_model_have_their_spacing_beside_them(tmp_path):
     read = reader.read_label_map(tmp_path / "case.tif")
     assert np.array_equal(read.volumes[0], labels)
     assert read.geometry.spacing == (3, 2, 1)
-
-
-def test_two_dimensional_arrays_get_the_slice_axis_of_nnunet():
-    image = image_of_array(np.ones((3, 4)), (0.5, 0.7), "T1")
-    assert image.volumes.shape == (1, 1, 3, 4)
-    assert image.properties["spacing"] == pytest.approx([0.7 * 999, 0.5, 0.7])
-
-
-@pytest.mark.parametrize(
-    ("shape", "spacing", "says"),
-    [
-        ((3,), (1,), "shape"),
-        ((1, 2, 3, 4), (1,) * 4, "shape"),
-        ((2, 3, 4), None, "None"),
-        ((2, 3, 4), (1, 1), "3 numb"),
-    ],
-)
-def test_other_arrays_are_refused(shape, spacing, says):
-    with pytest.raises(CaseError, match=says):
-        image_of_array(np.ones(shape), spacing, "T1")
-
-
-def test_absent_channels_are_zero_and_present_ones_in_their_place(reader, volume, tmp_path):
-    SimpleITK.WriteImage(volume, str(tmp_path / "image.nii.gz"))
-    case = Case("case", {2: ChannelSource(tmp_path / "image.nii.gz")})
-    stack, properties = stack_channels(case, None, reader, 4)
-    assert stack.shape == (4, 2, 3, 4)
-    assert np.array_equal(stack[2], SimpleITK.GetArrayFromImage(volume))
-    assert not stack[[0, 1, 3]].any()
-    assert properties["sitk_stuff"]["origin"] == (10.0, -20.0, 30.0)
-
-
-def test_a_file_of_several_volumes_is_read_once(reader, volume, tmp_path, monkeypatch):
-    file = tmp_path / "image.nii.gz"
-    SimpleITK.WriteImage(SimpleITK.JoinSeries([volume, volume * 2]), str(file))
-    reads = []
-    read = reader.read
-    monkeypatch.setattr(reader, "read", lambda path: reads.append(path) or read(path))
-    case = Case("case", {0: ChannelSource(file, 1), 1: ChannelSource(file, 0)})
-    stack, _ = stack_channels(case, None, reader, 2)
-    assert np.array_equal(stack[0], 2 * stack[1])
-    assert reads == [file]

@@ -8,7 +8,7 @@ from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO
 from nnunetv2_mstkd.cases.geometry import Geometry
 from nnunetv2_mstkd.errors import CaseError
 from nnunetv2_mstkd.inference.image_reader import ImageReader
-from nnunetv2_mstkd.inference.previous_stage import previous_labels
+from nnunetv2_mstkd.inference.previous_stage import previous_labels, previous_stage_faults
 
 LABELS = np.arange(24, dtype=np.uint8).reshape(2, 3, 4) % 4
 GRID = Geometry((2, 3, 4), (3.0, 2.0, 1.0), (10.0, -20.0, 30.0), (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0))
@@ -59,3 +59,20 @@ def test_a_file_that_cannot_be_read_is_refused(reader, write, tmp_path):
     write().write_bytes(b"no image")
     with pytest.raises(CaseError, match="cannot be read: RuntimeError"):
         previous_labels(tmp_path / "case.nii.gz", GRID, reader)
+
+
+@pytest.mark.parametrize(
+    ("given", "grid", "is_cascade", "says"),
+    [
+        (None, GRID, False, None),
+        (LABELS, GRID, True, None),
+        (LABELS[:1], None, True, None),  # the images have faults of their own: there is nothing to compare with
+        (LABELS[:1], GRID, True, "have the shape"),
+        (LABELS, GRID, False, "this model is no cascade: leave them out"),
+        (None, GRID, True, "a cascade needs the labels of its previous stage"),
+    ],
+)
+def test_labels_are_for_cascades_and_cascades_need_them(reader, given, grid, is_cascade, says):
+    faults = list(previous_stage_faults(given, grid, reader, is_cascade=is_cascade))
+    assert len(faults) == (says is not None)
+    assert all(says in fault for fault in faults)

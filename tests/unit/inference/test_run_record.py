@@ -31,6 +31,7 @@ def test_a_written_case_is_finished(written):
 def test_it_says_what_was_used_and_what_was_not(written):
     record = json.loads(written.file.read_text())
     assert record["modalities"] == {"used": ["T1"], "absent": ["T2"]}
+    assert written.used() == ["T1"]
     assert record["warnings"] == ["noticed"]
     assert record["seconds"] == 1.23
 
@@ -50,10 +51,13 @@ def test_a_changed_or_missing_output_is_not_finished(written):
     assert not written.is_finished(IDENTITY)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"files": 1}', '{"outputs": []}'])
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "null", '{"files": 1}', '{"outputs": []}', '{"modalities": {"used": 1}}']
+)
 def test_a_record_of_something_else_is_not_finished(written, content):
     written.file.write_text(content)
     assert not written.is_finished(IDENTITY)
+    assert written.used() == []
 
 
 def test_a_removed_record_takes_its_outputs_with_it(written):

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
 
 import method_comparison
 import study_data
-from arms import ARMS, COMPARED_ARMS, OWN_MODEL_ARMS, find_arm
+from arms import ARMS, COMPARED_ARMS, NATIVE_ARMS, OWN_MODEL_ARMS, find_arm
 from comparison_table import comparison, comparison_table
 from study_data import Cohort
 from trial import Schedule, Trial
@@ -41,6 +41,12 @@ def method_costs(monkeypatch):
     return module
 
 
+@pytest.fixture
+def method_counts(method_costs):
+    """What it counts with, imported by it."""
+    return importlib.import_module("method_counts")
+
+
 # --- arms ------------------------------------------------------------------------------------------------------------
 
 
@@ -50,7 +56,7 @@ def test_nine_methods_are_compared_each_with_its_own_defaults():
     assert {name: COMPARED_ARMS[name] for name in ("nnunet", "dropout", "mstkd")}.items() <= ARMS.items()
 
 
-@pytest.mark.parametrize("name", [*COMPARED_ARMS, *OWN_MODEL_ARMS])
+@pytest.mark.parametrize("name", [*COMPARED_ARMS, *NATIVE_ARMS, *OWN_MODEL_ARMS])
 def test_every_arm_is_a_trainer_with_valid_settings(name, find_trainer):
     arm = find_arm(name)
     defaults = getattr(find_trainer(arm.trainer), "default_settings", None)
@@ -69,6 +75,12 @@ def test_no_method_has_an_optimiser_of_its_own(name, find_trainer):
         recipe = ("optimizer", "initial_lr", "weight_decay", "drop_probabilities", "seed")
         assert {key: getattr(settings, key) for key in recipe} == {key: getattr(common, key) for key in recipe}
         assert getattr(settings, "fixed_subset", None) is None
+
+
+def test_a_native_recipe_is_an_optimiser_alone():
+    for name, arm in NATIVE_ARMS.items():
+        assert arm.trainer == COMPARED_ARMS[name.removesuffix("_native")].trainer
+        assert set(arm.settings) == {"optimizer", "initial_lr", "weight_decay"}
 
 
 def test_the_benchmark_of_costs_measures_the_compared_trainers(method_costs):
@@ -177,7 +189,7 @@ def test_a_report_of_nothing_says_so(tmp_path):
 # --- costs -----------------------------------------------------------------------------------------------------------
 
 
-def test_every_parameter_beside_the_network_counts_once(method_costs):
+def test_every_parameter_beside_the_network_counts_once(method_counts):
     network, teacher, other = nn.Linear(2, 2), nn.Linear(3, 3), nn.Linear(4, 4)
 
     class Helper:
@@ -188,12 +200,12 @@ def test_every_parameter_beside_the_network_counts_once(method_costs):
 
     adversary = Adversary(other, 1e-4, 1, None)
     trainer = SimpleNamespace(network=network, teacher=Helper(), again=teacher, adversaries={"term": adversary})
-    assert method_costs.count(method_costs.training_only(trainer)) == (9 + 3) + (16 + 4)
+    assert method_counts.count(method_counts.training_only(trainer)) == (9 + 3) + (16 + 4)
 
 
-def test_flops_are_those_of_the_convolution(method_costs):
+def test_flops_are_those_of_the_convolution(method_counts):
     convolution = nn.Conv3d(2, 3, 3, padding=1, bias=False)
-    assert method_costs.flops(convolution, torch.zeros(1, 2, 4, 4, 4)) == 2 * 4**3 * 27 * 2 * 3
+    assert method_counts.flops(convolution, torch.zeros(1, 2, 4, 4, 4, device="meta")) == 2 * 4**3 * 27 * 2 * 3
 
 
 def test_ratios_are_of_pairs(method_costs, monkeypatch):

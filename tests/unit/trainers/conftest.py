@@ -1,6 +1,9 @@
 """What tests of the trainers with an encoder for each modality begin with."""
 
+import dataclasses
+
 import pytest
+import torch
 
 
 @pytest.fixture
@@ -14,3 +17,27 @@ def prepare(make_trainer, first_batch):
         return trainer, trainer._prepare(first_batch(trainer))
 
     return make
+
+
+@pytest.fixture(scope="session")
+def terms_of():
+    """Return a function that gives the loss terms of a trainer's step on a batch with changes."""
+
+    def run(trainer, batch, **changes):
+        batch = dataclasses.replace(batch, **changes)
+        with trainer.step_rng():
+            return trainer.loss_terms(batch, trainer.network(batch.image, trainer.seen(batch), True))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def only():
+    """Return a function that gives the mask (B, M) of some channels of a batch."""
+
+    def mask(batch, *channels):
+        chosen = torch.zeros_like(batch.available)
+        chosen[:, list(channels)] = True
+        return chosen
+
+    return mask

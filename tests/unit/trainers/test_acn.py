@@ -9,7 +9,7 @@ from torch._dynamo import OptimizedModule
 from torch.optim import SGD
 
 from nnunetv2_mstkd.architectures import EntropyDiscriminator, KnowledgeDiscriminator
-from nnunetv2_mstkd.distillation.step import judged
+from nnunetv2_mstkd.distillation.adversarial import judged
 from nnunetv2_mstkd.errors import SettingsError
 from nnunetv2_mstkd.trainers import mstkd
 

@@ -1,4 +1,4 @@
-"""What the cases of a training have, as codes, as lists and in words; and channels that are set to zero."""
+"""What the cases of a training have, as codes, as lists and in words."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from nnunetv2_mstkd.cases.availability import Availability
 from nnunetv2_mstkd.errors import CaseError
 from nnunetv2_mstkd.modalities import Modalities
-from nnunetv2_mstkd.trainers.available_modalities import AvailableModalities, present_channels
+from nnunetv2_mstkd.trainers.available_modalities import AvailableModalities
 
 FOUR = Modalities(("T1", "T1ce", "T2", "FLAIR"))
 AVAILABILITY = Availability(FOUR, {"full": FOUR.all, "half": FOUR.subset("T1,T2"), "last": FOUR.subset("FLAIR")})
@@ -52,35 +52,3 @@ def test_the_summary_counts_the_cases_at_hand(available):
 def test_a_case_of_the_splits_that_is_not_preprocessed_is_named(available, ask):
     with pytest.raises(CaseError, match=f"^{STRANGER}"):
         getattr(available, ask)(["full", "stranger"])
-
-
-class Dataset:
-    """As nnU-Net's: an array that cannot be written to, and more."""
-
-    ones = np.ones((4, 2, 2, 2), np.float32)
-    ones.flags.writeable = False
-
-    def load_case(self, identifier):
-        return self.ones, "seg", "previous", {"of": identifier}
-
-
-def test_channels_that_a_case_lacks_are_zero_and_all_else_is_as_it_was():
-    dataset = present_channels(Dataset, AVAILABILITY)()
-    data, *others = dataset.load_case("half")
-    assert data.max(axis=(1, 2, 3)).tolist() == [1, 0, 1, 0]
-    assert data.min(axis=(1, 2, 3)).tolist() == [1, 0, 1, 0]
-    assert data.dtype == np.float32
-    assert others == ["seg", "previous", {"of": "half"}]
-    assert Dataset.ones.all()  # a mapped file must not change
-
-
-@pytest.mark.parametrize("case", ["full", "of another folder"])
-def test_other_cases_are_passed_on_as_they_are(case):
-    data, *others = present_channels(Dataset, AVAILABILITY)().load_case(case)
-    assert data is Dataset.ones
-    assert others == ["seg", "previous", {"of": case}]
-
-
-def test_the_dataset_class_stays_nnunets():
-    """nnU-Net asks the class itself for the cases of a folder."""
-    assert issubclass(present_channels(Dataset, AVAILABILITY), Dataset)

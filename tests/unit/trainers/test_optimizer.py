@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from nnunetv2_mstkd.distillation.settings.subset import OPTIMIZERS
 from nnunetv2_mstkd.trainers.optimizer import build_optimizer, optimize
 
 
@@ -20,10 +21,39 @@ def test_sgd_is_nnunets():
         assert (group["lr"], group["weight_decay"], group["momentum"], group["nesterov"]) == (1e-2, 3e-5, 0.99, True)
 
 
-@pytest.mark.parametrize("name", ["Adam", "AdamW"])
-def test_others_are_torchs(name):
+@pytest.mark.parametrize(
+    ("name", "kind", "amsgrad"),
+    [
+        ("Adam", torch.optim.Adam, False),
+        ("AdamW", torch.optim.AdamW, False),
+        ("AdamAMSGrad", torch.optim.Adam, True),
+        ("AdamWAMSGrad", torch.optim.AdamW, True),
+    ],
+)
+def test_others_are_torchs(name, kind, amsgrad):
     optimizer = build_optimizer(name, [{"params": networks()[0].parameters()}], 1e-4, 1e-5)
-    assert type(optimizer) is getattr(torch.optim, name)
+    assert type(optimizer) is kind
+    (group,) = optimizer.param_groups
+    assert (group["lr"], group["weight_decay"], group["amsgrad"]) == (1e-4, 1e-5, amsgrad)
+    assert (group["betas"], group["eps"]) == ((0.9, 0.999), 1e-8)  # torch's own, and those of mmFormer and M2FTrans
+
+
+@pytest.mark.parametrize("name", ["AdamAMSGrad", "AdamWAMSGrad"])
+def test_amsgrad_remembers_the_largest_second_moment(name):
+    """A large gradient, then a small one: the second step is divided by the root of the largest second moment."""
+    weight = nn.Parameter(torch.zeros(1))
+    optimizer = build_optimizer(name, [{"params": [weight]}], 1.0, 0.0)
+    for gradient in (100.0, 0.0):
+        weight.grad = torch.tensor([gradient])
+        optimizer.step()
+    # first step: -1. Second: m = 0.9 * 10 / (1 - 0.9^2), v stays 0.001 * 100^2 = 10 and is divided by 1 - 0.999^2
+    second = (9 / 0.19) / (10 / (1 - 0.999**2)) ** 0.5
+    assert weight.item() == pytest.approx(-1 - second, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_choice_of_the_setting_is_built(name):
+    assert build_optimizer(name, [{"params": networks()[0].parameters()}], 1e-4, 0.0).param_groups
 
 
 def test_each_network_is_clipped_by_itself():

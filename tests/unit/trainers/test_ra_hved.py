@@ -1,7 +1,6 @@
 """nnUNetTrainerRAHVED: which subsets it draws, which terms a step has, and what its checkpoints hold."""
 
 import copy
-import dataclasses
 import functools
 
 import numpy as np
@@ -10,7 +9,6 @@ import torch
 
 from nnunetv2_mstkd.architectures.multi_encoder.ra_hved import RAHVEDNetwork
 from nnunetv2_mstkd.distillation.settings import RAHVEDSettings
-from nnunetv2_mstkd.distillation.step import valid_voxels
 
 NAME = "nnUNetTrainerRAHVED"
 TERMS = {"segmentation", "full_segmentation", "reconstruction", "latent_kl", "adversarial", "discriminator", "total"}
@@ -20,13 +18,6 @@ TERMS = {"segmentation", "full_segmentation", "reconstruction", "latent_kl", "ad
 def prepared(prepare):
     """Return a function that gives an initialised trainer and a batch of it as a step takes it."""
     return functools.partial(prepare, NAME)
-
-
-def terms_of(trainer, batch, **changes):
-    """Return the loss terms of a step on a batch with changes."""
-    batch = dataclasses.replace(batch, **changes)
-    with trainer.step_rng():
-        return trainer.loss_terms(batch, trainer.network(batch.image, trainer.seen(batch), True))
 
 
 # --- Subsets ----------------------------------------------------------------------------------------------------------
@@ -86,12 +77,11 @@ def test_the_total_is_weighted_as_the_method_does(make_trainer, first_batch):
     assert result["loss_total"] == pytest.approx(sum(w * result[f"loss_{t}"] for t, w in weights.items()), rel=1e-5)
 
 
-def test_every_weight_has_a_gradient_whatever_is_missing(prepared):
+def test_every_weight_has_a_gradient_whatever_is_missing(prepared, terms_of, only):
     """Under DDP: also where a modality is in no sample's subset, and in no case."""
     trainer, batch = prepared()
-    only = torch.zeros_like(batch.available)
-    only[:, 1] = True
-    terms = terms_of(trainer, batch, available=only, modality_mask=only)
+    mask = only(batch, 1)
+    terms = terms_of(trainer, batch, available=mask, modality_mask=mask)
     torch.stack(list(terms.values())).sum().backward()
     for part in trainer.trained_networks():
         unused = [name for name, parameter in part.named_parameters() if parameter.grad is None]
@@ -99,7 +89,7 @@ def test_every_weight_has_a_gradient_whatever_is_missing(prepared):
         assert all(name.startswith("decoder.seg_layers.0.") for name in unused)
 
 
-def test_only_what_a_case_has_is_rebuilt(prepared):
+def test_only_what_a_case_has_is_rebuilt(prepared, terms_of):
     trainer, batch = prepared()
     available = torch.ones_like(batch.available)
     available[:, 2] = False
@@ -119,108 +109,21 @@ def test_only_what_a_case_has_is_rebuilt(prepared):
     ]
 
 
-def test_what_was_dropped_is_rebuilt_too(prepared):
+def test_what_was_dropped_is_rebuilt_too(prepared, terms_of, only):
     trainer, batch = prepared()
-    drawn = torch.zeros_like(batch.available)
-    drawn[:, 0] = True
+    drawn = only(batch, 0)
     terms_of(trainer, batch, modality_mask=drawn)["reconstruction"].backward()
     assert all(decoder.decoder.seg_layers[-1].weight.grad.any() for decoder in trainer.auxiliary.decoders)
 
 
 @pytest.mark.parametrize("term", sorted(TERMS - {"discriminator", "total"}))
-def test_every_term_but_one_is_of_the_subset(prepared, term):
+def test_every_term_but_one_is_of_the_subset(prepared, term, terms_of, only):
     trainer, batch = prepared()
-    drawn = torch.zeros_like(batch.available)
-    drawn[:, 3] = True
+    drawn = only(batch, 3)
     terms_of(trainer, batch, modality_mask=drawn)[term].backward()
     gradients = [reductions[0].weight.grad for reductions in trainer.network.reductions]
     reached = [gradient is not None and gradient.any().item() for gradient in gradients]
     assert reached == [term == "full_segmentation"] * 3 + [True]
-
-
-def test_where_nothing_was_dropped_there_is_nothing_made(prepared):
-    trainer, batch = prepared()
-    term = terms_of(trainer, batch, modality_mask=batch.available)["adversarial"]
-    assert term.item() == 0
-    in_part = torch.zeros_like(batch.available)
-    in_part[:, 0] = True
-    assert terms_of(trainer, batch, modality_mask=in_part)["adversarial"].item() > 0
-
-
-def test_the_discriminators_loss_trains_no_network_and_theirs_not_the_discriminator(prepared):
-    trainer, batch = prepared()
-    drawn = torch.zeros_like(batch.available)
-    drawn[:, 0] = True
-    batch = dataclasses.replace(batch, modality_mask=drawn)
-    features = trainer.network(batch.image, trainer.seen(batch), True)
-    trainer.loss_terms(batch, features)["adversarial"].backward()
-    assert all(parameter.grad is None for parameter in trainer.adversary.discriminator.parameters())
-    assert trainer.auxiliary.decoders[0].narrowings[0].weight.grad.any()
-    for part in trainer.trained_networks():
-        part.zero_grad(set_to_none=True)
-    trainer.after_step(batch, features)
-    assert all(parameter.grad is None for part in trainer.trained_networks() for parameter in part.parameters())
-    assert all(parameter.grad is not None for parameter in trainer.adversary.discriminator.parameters())
-
-
-def test_the_discriminator_learns_which_is_made_of_all(prepared):
-    trainer, batch = prepared(settings={"discriminator_lr": 0.01})
-    drawn = torch.zeros_like(batch.available)
-    drawn[:, 0] = True
-    batch = dataclasses.replace(batch, modality_mask=drawn)
-    with torch.no_grad():
-        features = trainer.network(batch.image, trainer.seen(batch), True)
-        trainer.loss_terms(batch, features)
-    judged = trainer.judged
-    losses = []
-    for _ in range(15):
-        trainer.judged = judged
-        losses.append(trainer.after_step(batch, features)["discriminator"].item())
-    assert losses[-1] < 0.5 * losses[0]
-    # weights 0.1 and one half: 0.05 * (made^2 + (real - 1)^2)
-    made, real = (trainer.adversary.discriminator(images) for images in judged)
-    trainer.judged = judged
-    expected = 0.05 * (made.square().mean() + (real - 1).square().mean())
-    torch.testing.assert_close(trainer.after_step(batch, features)["discriminator"], expected)
-
-
-def test_a_case_that_lacks_something_is_no_example_of_what_is_made_of_all(prepared):
-    trainer, batch = prepared()
-    available = torch.ones_like(batch.available)
-    available[1, 2] = False
-    # nothing is dropped: of the discriminator's loss the part of complete cases is left
-    batch = dataclasses.replace(batch, available=available, modality_mask=available)
-    terms_of(trainer, batch)
-    judged = trainer.judged
-    real = trainer.adversary.discriminator(judged[1])
-    loss = trainer.after_step(batch, None)["discriminator"]
-    torch.testing.assert_close(loss, 0.05 * (real[0] - 1).square().mean() / 2)
-    assert (real[1] - 1).any()
-
-
-@pytest.mark.parametrize("variant", ["labels_ignore", "regions_ignore"])
-def test_what_is_ignored_has_no_influence_on_the_probabilities_that_are_judged(make_trainer, first_batch, variant):
-    trainer = make_trainer(f"{NAME}_4epochs", variant)
-    trainer.initialize()
-    batch = trainer._prepare(first_batch(trainer))
-    valid = valid_voxels(batch.target, trainer.label_manager.has_regions, trainer.label_manager.ignore_label)
-    assert (~valid).any()
-    terms_of(trainer, batch)
-    classes = trainer.label_manager.num_segmentation_heads
-    for judged in trainer.judged:
-        probabilities = judged[:, :classes]
-        assert not probabilities.masked_select(~valid).any()
-        assert probabilities.masked_select(valid).any()
-
-
-def test_without_a_discriminator_nothing_is_rebuilt_for_it(make_trainer, first_batch):
-    trainer = make_trainer(NAME, settings={"weight_adversarial": 0})
-    trainer.initialize()
-    calls = []
-    for decoder in trainer.auxiliary.decoders:
-        decoder.register_forward_hook(lambda *_: calls.append(1))
-    trainer.train_step(first_batch(trainer))
-    assert len(calls) == len(trainer.modalities)
 
 
 def test_without_both_weights_nothing_is_rebuilt(make_trainer, first_batch):
@@ -232,15 +135,6 @@ def test_without_both_weights_nothing_is_rebuilt(make_trainer, first_batch):
         "loss",
         *(f"loss_{term}" for term in ("segmentation", "full_segmentation", "latent_kl", "total")),
     }
-
-
-def test_without_its_weight_there_is_no_discriminator(make_trainer, first_batch):
-    trainer = make_trainer(NAME, settings={"weight_adversarial": 0})
-    trainer.initialize()
-    assert trainer.adversary is None
-    result = trainer.train_step(first_batch(trainer))
-    assert set(result) == {"loss", *(f"loss_{term}" for term in TERMS - {"adversarial", "discriminator"})}
-    assert trainer.training_state()["adversary_state"] is None
 
 
 # --- What is kept -----------------------------------------------------------------------------------------------------
@@ -270,14 +164,6 @@ def test_the_training_state_holds_all_that_is_trained(make_trainer, first_batch)
         assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
     steps = [each.adversary.optimizer.state_dict()["state"][0]["step"].item() for each in (trainer, other)]
     assert steps == [1, 1]
-
-
-def test_the_discriminators_learning_rate_decays(make_trainer):
-    trainer = make_trainer(f"{NAME}_4epochs")
-    trainer.initialize()
-    trainer.current_epoch = 2
-    trainer.on_train_epoch_start()
-    assert trainer.adversary.optimizer.param_groups[0]["lr"] == pytest.approx(1e-4 * 0.5**0.9)
 
 
 def test_the_defaults_are_the_methods_weights():

@@ -1,7 +1,6 @@
 """nnUNetTrainerRMBTS: which subsets it draws, which terms a step has, and what its checkpoints hold."""
 
 import copy
-import dataclasses
 import functools
 
 import numpy as np
@@ -19,19 +18,6 @@ TERMS = {"segmentation", "reconstruction", "style_kl", "total"}
 def prepared(prepare):
     """Return a function that gives an initialised trainer and a batch of it as a step takes it."""
     return functools.partial(prepare, NAME)
-
-
-def terms_of(trainer, batch, **changes):
-    """Return the loss terms of a step on a batch with changes."""
-    batch = dataclasses.replace(batch, **changes)
-    return trainer.loss_terms(batch, trainer.network(batch.image, trainer.seen(batch), True))
-
-
-def only(batch, *channels):
-    """Return a mask (B, M) of these channels."""
-    mask = torch.zeros_like(batch.available)
-    mask[:, list(channels)] = True
-    return mask
 
 
 # --- Subsets ----------------------------------------------------------------------------------------------------------
@@ -80,7 +66,7 @@ def test_the_total_is_weighted_as_the_method_does(make_trainer, first_batch):
     assert result["loss_total"] == pytest.approx(expected, rel=1e-5)
 
 
-def test_the_terms_of_a_complete_batch_are_the_released_ones(prepared):
+def test_the_terms_of_a_complete_batch_are_the_released_ones(prepared, terms_of):
     trainer, batch = prepared()
     terms = terms_of(trainer, batch)
     features = trainer.network(batch.image, batch.modality_mask, True)
@@ -90,7 +76,7 @@ def test_the_terms_of_a_complete_batch_are_the_released_ones(prepared):
     torch.testing.assert_close(terms["style_kl"], divergence.sum(2).mean())
 
 
-def test_every_weight_has_a_gradient_whatever_is_missing(prepared):
+def test_every_weight_has_a_gradient_whatever_is_missing(prepared, terms_of, only):
     """Under DDP: also where a modality is in no sample's subset, and in no case."""
     trainer, batch = prepared()
     terms = terms_of(trainer, batch, available=only(batch, 1), modality_mask=only(batch, 1))
@@ -101,7 +87,7 @@ def test_every_weight_has_a_gradient_whatever_is_missing(prepared):
         assert all(name.startswith("decoder.seg_layers.0.") for name in unused)
 
 
-def test_only_what_a_case_has_is_rebuilt(prepared):
+def test_only_what_a_case_has_is_rebuilt(prepared, terms_of, only):
     trainer, batch = prepared()
     there = only(batch, 0, 1, 3)
     other = batch.image.clone()
@@ -114,20 +100,20 @@ def test_only_what_a_case_has_is_rebuilt(prepared):
         assert reached == [True, True, False, True]
 
 
-def test_what_was_dropped_is_rebuilt_too(prepared):
+def test_what_was_dropped_is_rebuilt_too(prepared, terms_of, only):
     trainer, batch = prepared()
     terms_of(trainer, batch, modality_mask=only(batch, 0))["reconstruction"].backward()
     assert all(decoder.upward[-1].weight.grad.any() for decoder in trainer.auxiliary.decoders)
 
 
-def test_images_are_rebuilt_from_what_was_drawn(prepared):
+def test_images_are_rebuilt_from_what_was_drawn(prepared, terms_of, only):
     trainer, batch = prepared()
     terms_of(trainer, batch, modality_mask=only(batch, 3))["reconstruction"].backward()
     reached = [any(p.grad.any().item() for p in encoder.parameters()) for encoder in trainer.network.encoders]
     assert reached == [False, False, False, True]
 
 
-def test_styles_are_no_matter_of_the_segmentation(prepared):
+def test_styles_are_no_matter_of_the_segmentation(prepared, terms_of):
     trainer, batch = prepared()
     terms = terms_of(trainer, batch)
     terms["segmentation"].backward()

@@ -10,8 +10,9 @@ import pytest
 from benchmark_records import NNUNET, MadeUpBenchmark, MadeUpModel, write_benchmark
 
 from nnunetv2_mstkd.benchmark.report.number_text import typeset
-from nnunetv2_mstkd.benchmark.report.page import make_page, split_answer, told_cases
+from nnunetv2_mstkd.benchmark.report.page import make_page
 from nnunetv2_mstkd.benchmark.report.page_security import content_security_policy, script_json
+from nnunetv2_mstkd.benchmark.report.page_text import split_answer, told_cases
 from nnunetv2_mstkd.benchmark.report.run_facts import report_command
 from nnunetv2_mstkd.benchmark.report.vendored import NIIVUE_SHA256, NIIVUE_VERSION, niivue_licence, niivue_source
 from nnunetv2_mstkd.benchmark.report.write import make_content

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from nnunetv2_mstkd.benchmark.report import viewer as module
+from nnunetv2_mstkd.benchmark.report import embedded_cases, viewer
+from nnunetv2_mstkd.benchmark.report.embedded_cases import Scores, kept_first
 from nnunetv2_mstkd.benchmark.report.label_legend import label_legend
-from nnunetv2_mstkd.benchmark.report.viewer import Scores, kept_first, make_viewer
+from nnunetv2_mstkd.benchmark.report.viewer import make_viewer
 from nnunetv2_mstkd.errors import BenchmarkError
 from nnunetv2_mstkd.regions import Region
 
@@ -40,12 +41,12 @@ def test_the_numbers_beneath_are_those_of_the_case(results, scores):
 
 
 def test_images_then_cases_are_left_out_where_the_file_would_grow_too_large(results, scores, monkeypatch):
-    whole = module._size(make(results, scores).data["cases"])
-    monkeypatch.setattr(module, "KEPT_BYTES", whole - 1)
+    whole = embedded_cases._size(make(results, scores).data["cases"])
+    monkeypatch.setattr(embedded_cases, "KEPT_BYTES", whole - 1)
     made = make(results, scores)
     assert made.modalities == ("T1", "T1ce", "FLAIR")  # T2 goes first: FLAIR and T1ce show most
     assert made.left_out == ("The images of T2 are left out, to keep the file small.",)
-    monkeypatch.setattr(module, "KEPT_BYTES", 0)
+    monkeypatch.setattr(embedded_cases, "KEPT_BYTES", 0)
     made = make(results, scores)
     assert (made.modalities, len(made.data["cases"]), len(made.cases)) == (("FLAIR",), 1, 1)
     assert len(made.stills) == 3  # pictures cost little
@@ -55,7 +56,7 @@ def test_a_case_without_images_is_named_and_the_others_are_shown(results, scores
     def missing(case, *_):
         raise BenchmarkError(f"{case}.nii.gz cannot be read any more")
 
-    monkeypatch.setattr(module, "read_case_volume", missing)
+    monkeypatch.setattr(viewer, "read_case_volume", missing)
     with pytest.raises(BenchmarkError, match=r"worst case.*cannot be read any more.*best case"):
         make(results, scores)
 

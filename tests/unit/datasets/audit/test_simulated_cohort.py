@@ -10,7 +10,8 @@ from nnunetv2_mstkd.datasets.audit.contrast import Contrast
 from nnunetv2_mstkd.datasets.audit.label_evidence import swapped_labels
 from nnunetv2_mstkd.datasets.audit.raw_dataset import RawCase, find_cases
 from nnunetv2_mstkd.datasets.audit.sequence_evidence import judge_sequences
-from nnunetv2_mstkd.datasets.demonstration.cohort import Cohort, write_cohort
+from nnunetv2_mstkd.datasets.demonstration.cohort import Cohort
+from nnunetv2_mstkd.datasets.demonstration.cohort_dataset import write_cohort
 from nnunetv2_mstkd.datasets.json_object import read_json_object
 from nnunetv2_mstkd.modalities import Modalities
 

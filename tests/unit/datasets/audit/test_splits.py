@@ -56,6 +56,8 @@ def test_what_is_wrong_with_a_fold_is_told(found, fold, message):
         ([{"train": ["b_1", "c_1", "c_1"], "val": ["a_1", "a_2"]}], "error: {}, fold 0: train names 1 case more than"),
         ([{"train": ["a_1", "a_2", "b_1", "c_1"], "val": []}], "error: {}, fold 0: val is empty"),
         ([{"train": [], "val": ["a_1", "a_2", "b_1", "c_1"]}], "error: {}, fold 0: train is empty"),
+        ([{"train": ["a_1", "a_2", ""], "val": ["b_1", "c_1"]}], "error: {}, fold 0: train holds 1 empty name, and"),
+        ([{"train": ["a_1", "a_2"], "val": ["b_1", "", " ", "", "c_1"]}], "error: {}, fold 0: val holds 3 empty names"),
         (
             [{"train": ["a_1", "a_2"], "val": ["b_1", "c_1"]}, {"train": ["b_1"], "val": ["a_1", "a_2", "c_1"]}],
             "warning: {}: several folds validate 1 case (c_1)",

@@ -116,8 +116,8 @@ def test_nan_and_several_volumes_are_refused(write_labels, tmp_path):
 
 def test_each_prediction_is_decoded_once(convert, monkeypatch, tmp_path):
     read: list[str] = []
-    original = prediction.read_image
-    monkeypatch.setattr(prediction, "read_image", lambda file: read.append(str(file)) or original(file))
+    original = SimpleITK.ReadImage
+    monkeypatch.setattr(SimpleITK, "ReadImage", lambda file: read.append(file) or original(file))
     convert()
     assert read == [str(tmp_path / f"predictions/{case}.nii.gz") for case in "ab"]
 

@@ -1,5 +1,7 @@
 """Each thing that is checked: a source with the fault is refused, and the message names case and fault."""
 
+import hashlib
+
 import numpy as np
 import pytest
 import SimpleITK
@@ -39,6 +41,13 @@ def test_a_sound_source_passes(make_source):
     assert checked.excluded == ()
     assert checked.incomplete == ()
     assert checked.patients == {name: name for name in checked.patients}
+
+
+def test_the_voxels_of_each_file_are_hashed_once(make_source, monkeypatch):
+    hashed, original = [], hashlib.sha256
+    monkeypatch.setattr(hashlib, "sha256", lambda *data: hashed.extend(data) or original(*data))
+    check_dataset(make_source())
+    assert len(hashed) == 3 * (4 + 1)  # cases, each of four images and a label map
 
 
 @pytest.mark.slow  # processes are spawned

@@ -8,7 +8,7 @@ import torch
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
 from nnunetv2_mstkd.inference.benchmark.subset_prediction import SubsetPredictor
-from nnunetv2_mstkd.inference.engines import agreement, choice, engine_predictor
+from nnunetv2_mstkd.inference.engines import agreement, choice, engine_predictor, engine_trials
 from nnunetv2_mstkd.inference.engines.engine_cache import FOLDER
 from nnunetv2_mstkd.inference.engines.engine_predictor import build_predictor
 from nnunetv2_mstkd.inference.engines.torch_engine import TorchBFloat16
@@ -76,7 +76,7 @@ def test_an_engine_that_agrees_is_taken_and_remembered(predictor, image, bounds,
     assert "% of the voxels decided as by torch in float32" in first.choice.reason
     assert first.warnings == []
     assert [file.name.split(".")[:2] for file in (folder / "fold_0" / FOLDER).iterdir()] == [["checkpoint_final", BF16]]
-    monkeypatch.setattr(engine_predictor, "compare", None)  # the next run compares nothing
+    monkeypatch.setattr(engine_trials, "compare", None)  # the next run compares nothing
     again = predictor()
     assert again.choice == first.choice
     assert torch.equal(logits_of(again, image), found)
@@ -99,19 +99,19 @@ def test_an_engine_that_disagrees_is_not_taken_and_this_is_said(predictor, image
 def test_openvino_in_float32_is_tried_before_torch(predictor, image, bounds, monkeypatch):
     pytest.importorskip("openvino")
     bounds(agree=True)
-    original = engine_predictor.compare
+    original = engine_trials.compare
 
     def compare(reference, logits, *, has_regions):
         found = original(reference, logits, has_regions=has_regions)
         return found if (reference - logits).abs().max() < 1e-3 else agreement.Agreement(-1.0, 0)
 
-    monkeypatch.setattr(engine_predictor, "compare", compare)
+    monkeypatch.setattr(engine_trials, "compare", compare)
     first = predictor(fastest="openvino-bfloat16")
     logits_of(first, image)
     assert first.engine == "openvino-float32"
     assert len(first.warnings) == 1
     assert "openvino-float32 takes its place" in first.warnings[0]
-    monkeypatch.setattr(engine_predictor, "compare", None)
+    monkeypatch.setattr(engine_trials, "compare", None)
     assert predictor(fastest="openvino-bfloat16").engine == "openvino-float32"  # remembered
 
 
@@ -139,9 +139,9 @@ def test_a_case_of_background_alone_does_not_tell(predictor, image, bounds, monk
     bounds(agree=True)
     made = predictor()
     compared = []
-    original = engine_predictor.compare
-    monkeypatch.setattr(engine_predictor, "compare", lambda *a, **k: compared.append(1) or original(*a, **k))
-    monkeypatch.setattr(engine_predictor, "has_foreground", lambda *_args, **_kwargs: False)
+    original = engine_trials.compare
+    monkeypatch.setattr(engine_trials, "compare", lambda *a, **k: compared.append(1) or original(*a, **k))
+    monkeypatch.setattr(engine_trials, "has_foreground", lambda *_args, **_kwargs: False)
     logits_of(made, image)
     monkeypatch.undo()
     bounds(agree=True)

@@ -27,16 +27,6 @@ OPTIONS = BenchmarkOptions(torch.device("cpu"))
 SPLITS = [{"train": [], "val": [f"blobTr_{i:03d}" for i in own]} for own in ((0, 1), (2, 3), (4, 5))]
 
 
-@pytest.fixture(autouse=True)
-def _lookup(find_trainer):
-    """Let nnU-Net find our trainers, also from an editable install."""
-
-
-@pytest.fixture
-def output(tmp_path) -> Path:
-    return tmp_path / "benchmark"
-
-
 @pytest.fixture
 def raw(make_dataset, tmp_path, monkeypatch) -> Path:
     """The raw dataset, a copy that a test may change, with folds of its own."""
