@@ -122,6 +122,7 @@ def test_there_is_a_job_for_each_unit(write):
 
 def test_the_comparison_is_one_target_from_cohort_to_costs(write):
     workflow = write(cohort=True, plan=True, costs_script="method_costs.py")
+    (workflow.folder / "method_costs.py").touch()
     jobs = {"cohort": 1, "plan": 1, "splits": 1, "train": 2, "benchmark": 2, "report": 1, "costs": 1}
     assert workflow.counts("comparison") == {**jobs, "comparison": 1}
     assert write().counts("comparison") == {"splits": 1, "train": 2, "benchmark": 2, "report": 1, "comparison": 1}
@@ -130,11 +131,23 @@ def test_the_comparison_is_one_target_from_cohort_to_costs(write):
 def test_costs_ask_for_a_number_of_cores_and_are_measured_once(write):
     """On a cluster `workflow.cores` is all that the queue may use at once, which no node has."""
     workflow = write(costs_script="method_costs.py", output="/data/benchmark")
+    (workflow.folder / "method_costs.py").touch()
     assert re.search(r"rule costs:.*?threads: 8\b", workflow.run("--dry-run", "--cores", "64", "comparison"), re.DOTALL)
-    for name in ("costs.json", "report.html"):  # the report last: it was made again
+    for name in (
+        "costs.json",
+        "summary.json",
+        "summary.csv",
+        "records.csv",
+        "report.html",
+    ):  # the report last: it was made again
         (workflow.folder / name).touch()
         os.utime(workflow.folder / name, (len(name), len(name)))
     assert "costs" not in workflow.counts("costs.json")
+
+
+def test_a_script_of_costs_that_is_not_there_is_refused_before_any_job(write):
+    output = write(costs_script="nowhere/method_costs.py").run("--dry-run", fails=True)
+    assert re.search(r"costs_script is no file: '.*nowhere/method_costs.py'", output)
 
 
 def test_a_single_repeat_needs_no_dataset_of_its_own(write):
@@ -213,7 +226,8 @@ def test_a_killed_training_continues(finished):
 
 def test_the_report_is_in_the_folder(finished):
     assert "<html" in (finished.folder / "report.html").read_text().lower()
-    assert (finished.folder / "benchmark" / "report" / "summary.json").is_file()
+    for name in ("summary.json", "summary.csv", "records.csv"):  # which it links to
+        assert (finished.folder / name).read_bytes() == (finished.folder / "benchmark" / "report" / name).read_bytes()
 
 
 def test_both_models_are_in_the_records(finished):

@@ -93,7 +93,9 @@ class EnginePredictor(nnUNetPredictor):
     def _internal_maybe_mirror_and_predict(self, x: Tensor) -> Tensor:
         """Return the logits of a tile (1, C, *patch), with mirroring the mean over all its mirror images."""
         axes = self.allowed_mirroring_axes if self.use_mirroring else None
-        if self._trials is None or not axes or self.engine not in OF_OPENVINO:
+        # what a caller put around the engine's network asks it for several at once already
+        is_by_tile = self._trials is None or self.network is not self._engine_network or self.engine not in OF_OPENVINO
+        if is_by_tile or not axes:
             found: Tensor = super()._internal_maybe_mirror_and_predict(x)
             return found
         return mean_over_mirrored(self.network, x, axes)

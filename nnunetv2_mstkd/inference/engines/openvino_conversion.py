@@ -10,9 +10,8 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 
-CONVERSION = (
-    2  # another number where the same network becomes another graph: what is kept of compiled ones depends on it
-)
+# Another number where the same network becomes another graph: what is kept of compiled ones depends on it.
+CONVERSION = 2
 
 _INSTANCE_NORM = torch.ops.aten.instance_norm.default
 _WEIGHT, _BIAS, _OF_INPUT, _EPSILON = 1, 2, 5, 7  # positions of its arguments

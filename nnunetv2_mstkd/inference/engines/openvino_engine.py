@@ -48,6 +48,7 @@ class OpenVINO:
         """Return the logits."""
         if len(tiles) > 1 and self._at_once < (at_once := min(_AT_ONCE, available_cores())):
             self._load(at_once)
+            self._compiled = b""  # for good: nothing is loaded again
         logits: list[Any] = [None] * len(tiles)
 
         def keep(request: Any, index: int) -> None:  # copied: the next tile is computed where this one is

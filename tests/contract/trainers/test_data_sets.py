@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 from every_trainer import DISTILLING, every_method, every_multi_encoder
+from one_training_step import step, validate
 from told_network import image_of
 from trainer_output import assert_trained
-from training_step import step, validate
 
 from nnunetv2_mstkd.errors import ModalityError, UnsupportedNetworkError
 from nnunetv2_mstkd.inference.modality_encoders import has_modality_encoders, see_only

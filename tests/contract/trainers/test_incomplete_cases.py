@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 from every_trainer import every_method
+from one_training_step import step
 from training_cases import with_availability
-from training_step import step
 
 from nnunetv2_mstkd.cases.availability import Availability
 from nnunetv2_mstkd.distillation.terms import DISCRIMINATORS

@@ -5,7 +5,7 @@ import math
 
 import pytest
 from every_trainer import every_multi_encoder
-from training_step import validate
+from one_training_step import validate
 
 
 @pytest.mark.slow

@@ -31,12 +31,15 @@ FOLDERS = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
 def method_costs(monkeypatch):
     """The benchmark, whose import points nnU-Net at empty folders: for this test alone."""
     before = {name: os.environ.get(name) for name in FOLDERS}
-    module = importlib.import_module("method_costs")
+    try:
+        module = importlib.import_module("method_costs")
+    finally:  # other tests must not pay for what breaks here
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
     empty = importlib.import_module("bare_trainer")._FOLDERS.name
-    for name, value in before.items():
-        os.environ.pop(name, None)
-        if value is not None:
-            os.environ[name] = value
+    for name in FOLDERS:
         monkeypatch.setenv(name, empty)
     return module
 
