@@ -79,9 +79,9 @@ class EngineNetwork(nn.Module):
         """Return the logits; those of tiles that are zero everywhere are computed once, mirrored or not."""
         if tiles.any():
             return self._run(tiles)
-        if self._of_background is None or len(self._of_background) != len(tiles):
-            self._of_background = self._run(tiles)
-        return self._of_background.clone()  # nnU-Net adds to what it gets
+        if self._of_background is None:
+            self._of_background = self._run(tiles[:1])
+        return self._of_background.repeat(len(tiles), *[1] * (tiles.ndim - 1))  # nnU-Net adds to what it gets
 
     def _run(self, tiles: Tensor) -> Tensor:
         return self.warm_up(tiles.shape[1:])(tiles)

@@ -88,6 +88,20 @@ def test_another_batch_size_has_a_background_of_its_own(stand_in):
 
 
 @torch.inference_mode()
+def test_of_several_tiles_of_background_one_is_computed(stand_in, monkeypatch):
+    plan, _, _, network, _ = stand_in
+    computed = []
+    run = CountingEngine.__call__
+    monkeypatch.setattr(
+        CountingEngine, "__call__", lambda engine, tiles: computed.append(len(tiles)) or run(engine, tiles)
+    )
+    first = network(torch.zeros(8, plan.channels, *plan.patch_size))
+    first.fill_(7)  # the caller's own
+    assert not (network(torch.zeros(2, plan.channels, *plan.patch_size)) == 7).any()
+    assert (len(first), computed) == (8, [1])
+
+
+@torch.inference_mode()
 def test_another_engine_is_taken_from_the_next_tile_on(stand_in):
     plan, _, _, network, made = stand_in
     network(plan.image(batch=1))
