@@ -160,9 +160,10 @@ def test_folds_and_mirroring_are_nnunets_own(predictor, image, folder):
     assert torch.equal(logits_of(predictor("torch-float32", folds=(0, 1), mirroring=True), image), expected)
 
     pytest.importorskip("openvino")
+    rounding = 0.1 * expected.std()  # a mirrored axis that is not mirrored back differs by several times all of it
     for _ in range(2):  # compiled, and as it was kept
         found = logits_of(predictor("openvino-float32", folds=(0, 1), mirroring=True), image)
-        np.testing.assert_allclose(found, expected, atol=0.01)
+        np.testing.assert_allclose(found, expected, atol=rounding)
     for fold in (0, 1):
         assert len(list((folder / f"fold_{fold}" / FOLDER).glob("*.openvino-float32.*.compiled"))) == 1
 
