@@ -11,7 +11,7 @@ from torch import nn
 from torch.export import ExportedProgram
 
 # Another number where the same network becomes another graph: what is kept of compiled ones depends on it.
-CONVERSION = 2
+CONVERSION = 3
 
 _INSTANCE_NORM = torch.ops.aten.instance_norm.default
 _WEIGHT, _BIAS, _OF_INPUT, _EPSILON = 1, 2, 5, 7  # positions of its arguments

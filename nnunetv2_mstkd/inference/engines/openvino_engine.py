@@ -11,6 +11,7 @@ from nnunetv2_mstkd.cores import available_cores
 from nnunetv2_mstkd.errors import MissingExtraError
 from nnunetv2_mstkd.inference.engines.names import OPENVINO_BFLOAT16, OPENVINO_FLOAT32
 from nnunetv2_mstkd.inference.engines.openvino_conversion import convert_network
+from nnunetv2_mstkd.inference.engines.openvino_precision import keep_end_in_float32
 from nnunetv2_mstkd.modalities import ModalitySubset
 
 _AT_ONCE = 2  # each takes the memory of a tile's features
@@ -75,6 +76,8 @@ def compile_network(network: nn.Module, tile_shape: Sequence[int], name: str) ->
     """
     openvino, compiled = import_openvino(), io.BytesIO()
     model = convert_network(network, tile_shape)
+    if name == OPENVINO_BFLOAT16:
+        model = keep_end_in_float32(model)
     openvino.Core().compile_model(model, "CPU", _settings(name)).export_model(compiled)
     return compiled.getvalue()
 
