@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from torch._dynamo import OptimizedModule
 
 from nnunetv2_mstkd.errors import CheckpointError, SettingsError
 from nnunetv2_mstkd.trainers.teacher.ema import warmed_up_decay
@@ -89,6 +91,27 @@ def test_modes_of_training_and_validation(started, kind):
     trainer.on_validation_epoch_start()
     assert not trainer.network.training
     assert not trainer.teacher.training
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_compiled_networks_take_the_same_steps(started, first_batch, monkeypatch, kind):
+    """nnU-Net compiles its network: a teacher is made of it, follows it or is another."""
+    compile_module = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda module: compile_module(module, backend="eager"))
+    results, batch = [], None
+    for compiled in (False, True):
+        monkeypatch.setattr(nnUNetTrainer, "_do_i_compile", lambda _self, compiled=compiled: compiled)
+        torch._dynamo.reset()
+        trainer = started(kind)
+        assert isinstance(trainer.network, OptimizedModule) == compiled
+        without_dropout(trainer.network)
+        without_dropout(trainer.teacher)
+        batch = batch or first_batch(trainer)
+        results.append([trainer.train_step(copy.deepcopy(batch)) for _ in range(2)])
+    torch._dynamo.reset()
+    for plain, of_compiled in zip(*results, strict=True):
+        assert of_compiled == pytest.approx(plain, rel=1e-3, abs=1e-5)
 
 
 def without_dropout(network):
