@@ -21,6 +21,8 @@ class _TwoBranches:
     """What these planners know better than nnU-Net's: how much memory the training needs."""
 
     UNet_vram_target_GB: float
+    UNet_min_batch_size: int
+    dataset_json: dict[str, Any]
 
     @staticmethod
     def static_estimate_VRAM_usage(  # noqa: N802 (nnU-Net's name)
@@ -41,6 +43,9 @@ class _TwoBranches:
     def get_plans_for_configuration(self, *arguments: Any) -> dict:
         """Plan as nnU-Net does, with what the target leaves beside the weights that nnU-Net does not have.
 
+        Differs in: nnU-Net rounds the batch size up or down; here a batch that the target has no place for is made
+        smaller, but not below the least one, to which nnU-Net fits the patch.
+
         Raises:
             SettingsError: if it leaves nothing.
         """
@@ -54,9 +59,28 @@ class _TwoBranches:
             )
         self.UNet_vram_target_GB = target_gb - weights_gb
         try:
-            return planner.get_plans_for_configuration(*arguments)
+            plan: dict = planner.get_plans_for_configuration(*arguments)
+            plan["batch_size"] = max(min(plan["batch_size"], self._largest_batch(plan)), self.UNet_min_batch_size)
         finally:
             self.UNet_vram_target_GB = target_gb
+        return plan
+
+    def _largest_batch(self, plan: dict) -> int:
+        """Return how many samples the target has a place for, by nnU-Net's reference values."""
+        architecture = plan["architecture"]
+        kept = self.static_estimate_VRAM_usage(
+            plan["patch_size"],
+            len(self.dataset_json.get("channel_names") or self.dataset_json["modality"]),
+            len(self.dataset_json["labels"]),
+            architecture["network_class_name"],
+            architecture["arch_kwargs"],
+            architecture["_kw_requires_import"],
+        )
+        axes = f"{len(plan['patch_size'])}d"
+        reference, samples, gb = (
+            getattr(self, f"UNet_reference_val_{name}") for name in (axes, f"corresp_bs_{axes}", "corresp_GB")
+        )
+        return int(reference * samples / kept * self.UNet_vram_target_GB / gb)
 
 
 def _additional_weights_gb(plan: dict) -> float:

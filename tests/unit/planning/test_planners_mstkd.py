@@ -120,6 +120,21 @@ def test_a_larger_target_gives_a_larger_patch_and_then_a_larger_batch(plan_brain
     assert plans[0]["batch_size"] == 2 < plans[2]["batch_size"]
 
 
+@pytest.mark.filterwarnings("ignore:.*non-standard gpu_memory_target_in_gb")
+@pytest.mark.parametrize("name", OURS)
+def test_a_batch_is_as_large_as_fits_and_no_larger(plan_brain, name):
+    """nnU-Net rounds to the nearest, so that half of its larger batches exceed the target."""
+    for target_gb in (2.0, 2.1, 2.2, 2.3, 2.4, 2.5):
+        planner, plan = plan_brain(getattr(planning, name), target_gb, SMALL)
+        memory = StepMemory(network(plan), plan["patch_size"])
+        weights_gb = memory.additional_state_bytes() / 1e9
+        one_more = {**plan, "batch_size": plan["batch_size"] + 1}
+        kept = memory.num_activations(CHANNELS)
+        assert plan["batch_size"] > planner.UNet_min_batch_size
+        assert activation_gb(planner, plan, kept) + weights_gb <= target_gb
+        assert activation_gb(planner, one_more, kept) + weights_gb > target_gb
+
+
 def test_the_target_of_the_planner_is_what_was_asked_for(plan_brain):
     planner, _ = plan_brain(planning.nnUNetPlannerMSTKD, 9.0, SMALL)
     assert planner.UNet_vram_target_GB == 9.0
