@@ -14,6 +14,7 @@ from nnunetv2_mstkd.whole_file import whole_file
 
 FOLDER = ".engine_cache"
 _KEY_LENGTH = 16
+_CHECKSUM_BYTES = 32
 
 
 class EngineCache:
@@ -60,6 +61,16 @@ class EngineCache:
             # one network for each subset would fill the memory
             others = {name: kept for name, kept in self._unwritten.items() if _type(name) != _type(kind)}
             self._unwritten = {**others, kind: content}
+
+    def get_checked(self, kind: str) -> bytes | None:
+        """Return what `put_checked` kept; None if there is nothing, or a byte of it is not what it was."""
+        kept = self.get(kind) or b""
+        checksum, content = kept[:_CHECKSUM_BYTES], kept[_CHECKSUM_BYTES:]
+        return content if checksum == hashlib.sha256(content).digest() else None
+
+    def put_checked(self, kind: str, content: bytes) -> None:
+        """Keep something behind its SHA-256: damaged weights would load, and give other logits."""
+        self.put(kind, hashlib.sha256(content).digest() + content)
 
     def get_json(self, kind: str) -> dict[str, Any] | None:
         """Return a JSON object; None if there is none, or it is damaged."""

@@ -34,7 +34,7 @@ class EngineNetwork(nn.Module):
         self.engine_name = name
         self._weights = weights
         self._make = make
-        self._fold = 0
+        self.fold = 0  # index of the one whose weights are here
         self._engine: Engine | None = None
         self._of_background: Tensor | None = None
 
@@ -63,16 +63,16 @@ class EngineNetwork(nn.Module):
     def warm_up(self, tile_shape: Sequence[int]) -> Engine:
         """Return the engine for tiles (C, *patch), which is made unless it is there."""
         if self._engine is None:
-            self._engine = self._make(self.engine_name, self.network, self._fold, tile_shape)
+            self._engine = self._make(self.engine_name, self.network, self.fold, tile_shape)
         return self._engine
 
     def load_state_dict(self, state_dict: Mapping[str, Any], *_args: Any, **_kwargs: Any) -> Any:
         """Take a fold's weights, as nnU-Net's predictor asks for before each case: nothing is done if they are here."""
         fold = next(index for index, own in enumerate(self._weights) if own is state_dict)
-        if fold != self._fold:
+        if fold != self.fold:
             # what torch.compile wraps has other names for the weights
             getattr(self.network, "_orig_mod", self.network).load_state_dict(state_dict)
-            self._fold = fold
+            self.fold = fold
             self.release()
 
     def forward(self, tiles: Tensor) -> Tensor:

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import torch
-from acvl_utils.cropping_and_padding.padding import pad_nd_image
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from nnunetv2.utilities.label_handling.label_handling import determine_num_input_channels
 from torch import Tensor
@@ -27,8 +26,8 @@ from nnunetv2_mstkd.modalities import ModalitySubset
 class EnginePredictor(nnUNetPredictor):
     """Predicts by an engine on a CPU, and as nnU-Net does on another device.
 
-    An engine that nobody asked for is compared with torch in float32 on the first case before it predicts it: on the
-    first tile that it finds foreground in (`EngineTrials`).
+    An engine that nobody asked for is compared with torch in float32 on the first case with foreground, whose logits
+    are its own only if it is good enough (`EngineTrials`).
     """
 
     network: Any
@@ -76,19 +75,18 @@ class EnginePredictor(nnUNetPredictor):
             subset: that the first case has; None: all.
         """
         if self._trials is not None and not self._engine_network.is_warm:
-            settings = self.plans_manager, self.configuration_manager, self.dataset_json
             with contextlib.suppress(Exception):
                 if subset is not None:
                     self.see(subset)
-                self._engine_network.warm_up((determine_num_input_channels(*settings), *settings[1].patch_size))
+                self._engine_network.warm_up(self._tile_shape)
 
     def predict_sliding_window_return_logits(self, input_image: Tensor) -> Tensor:
         """Return the logits (K, *S) of an image (C, *S), by every core that this process may use."""
         if self._trials is None:
             return super().predict_sliding_window_return_logits(input_image)
+        run = partial(super().predict_sliding_window_return_logits, input_image)
         with every_core():
-            self._trials.settle(partial(self._tiles, input_image))
-            return super().predict_sliding_window_return_logits(input_image)
+            return self._trials.predict(self._tile_shape, run)
 
     def _internal_maybe_mirror_and_predict(self, x: Tensor) -> Tensor:
         """Return the logits of a tile (1, C, *patch), with mirroring the mean over all its mirror images."""
@@ -100,11 +98,11 @@ class EnginePredictor(nnUNetPredictor):
             return found
         return mean_over_mirrored(self.network, x, axes)
 
-    def _tiles(self, image: Tensor) -> Iterator[Tensor]:
-        """Yield the tiles (1, C, *patch) of the sliding window, in its order."""
-        padded = pad_nd_image(image, self.configuration_manager.patch_size, "constant", {"value": 0})
-        for slicer in self._internal_get_sliding_window_slicers(padded.shape[1:]):
-            yield padded[slicer][None].contiguous()
+    @property
+    def _tile_shape(self) -> tuple[int, ...]:
+        """(C, *patch)."""
+        channels = determine_num_input_channels(self.plans_manager, self.configuration_manager, self.dataset_json)
+        return (channels, *map(int, self.configuration_manager.patch_size))
 
 
 @contextlib.contextmanager

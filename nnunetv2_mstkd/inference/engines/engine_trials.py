@@ -1,15 +1,17 @@
 """Which engine a network is run by: one that nobody asked for is first compared with torch in float32 (L3)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from nnunetv2_mstkd.inference.engines.agreement import Agreement, compare, has_foreground
+from nnunetv2_mstkd.inference.engines.agreement import Agreement, compare, foreground_voxels
 from nnunetv2_mstkd.inference.engines.choice import Choice, slower_engine
 from nnunetv2_mstkd.inference.engines.engine_network import EngineNetwork
 from nnunetv2_mstkd.inference.engines.model_engines import ModelEngines
+from nnunetv2_mstkd.inference.engines.names import TORCH_FLOAT32
+from nnunetv2_mstkd.inference.engines.telling_tile import TellingTile
 from nnunetv2_mstkd.inference.modality_encoders import has_modality_encoders
 from nnunetv2_mstkd.modalities import ModalitySubset
 
@@ -65,16 +67,27 @@ class EngineTrials:
             self._take(self._known(subset))
 
     @torch.inference_mode()
-    def settle(self, tiles: Callable[[], Iterator[Tensor]]) -> None:
-        """Try engines until one is good enough, or the tiles do not tell: then the next case is to.
+    def predict(self, tile_shape: Sequence[int], run: Callable[[], Tensor]) -> Tensor:
+        """Return the logits of a case by an engine that is good enough, or of which the case does not tell.
+
+        Engines change before the first fold alone, whose network is compared: one of them predicts all folds of a case.
 
         Args:
-            tiles: yields those of the case that is predicted next, float32 (1, C, *patch), from the first one on.
+            tile_shape: (C, *patch).
+            run: predicts the case by the network with one fold; it is asked again where the engine was not good enough.
         """
-        tried = ""
-        while not self.choice.is_settled and self.choice.name != tried:
-            tried = self.choice.name
-            self._take(self._recalled(self._try(self.choice, tiles()), self._subset))
+        if self._network.fold > 0:
+            return run()
+        while True:
+            self._make_engine(tile_shape)
+            if self.choice.is_settled:
+                return run()
+            tried, telling = self.choice.name, TellingTile(has_regions=self._has_regions)
+            with telling.watching(self._network):
+                logits = run()
+            self._take(self._recalled(self._compared(self.choice, telling), self._subset))
+            if self.choice.name == tried:
+                return logits
 
     def _take(self, choice: Choice) -> None:
         self._choices[self._subset] = choice
@@ -103,31 +116,37 @@ class EngineTrials:
         self._warn(f"{why}. {slower} takes its place, which is slower")
         return Choice(slower, why)
 
-    # a comparison ---------------------------------------------------------------------------------------------------
+    # a trial --------------------------------------------------------------------------------------------------------
 
-    def _try(self, choice: Choice, tiles: Iterator[Tensor]) -> Choice:
-        """Return what follows from a choice by the first tile that tells; the same one if none does."""
+    def _make_engine(self, tile_shape: Sequence[int]) -> None:
+        """Make the engine of the first fold; while one breaks that nobody asked for, take a slower one."""
+        while why := self._failure(tile_shape):
+            self._take(self._recalled(self._slower(self.choice, why), self._subset))
+
+    def _failure(self, tile_shape: Sequence[int]) -> str:
+        """Make the engine and return an empty text, or why it breaks if there is a slower one in its place."""
         try:
-            tile, logits = self._telling_tile(tiles)
-        except Exception as error:  # whatever stops an engine that nobody asked for
-            told = f"{type(error).__name__}: {error}"
-            return self._slower(choice, f"{choice.name} does not run here{_given(self._subset)}: {told}")
+            self._network.warm_up(tile_shape)
+            if not self.choice.is_settled:
+                self._network(torch.zeros(1, *tile_shape))  # its answer is kept, for tiles of background
+        except Exception as error:
+            if self.choice.is_asked_for or self.choice.name == TORCH_FLOAT32:
+                raise
+            return f"{self.choice.name} does not run here{_given(self._subset)}: {type(error).__name__}: {error}"
+        return ""
+
+    def _compared(self, choice: Choice, telling: TellingTile) -> Choice:
+        """Return what follows from a choice by a tile that it predicted; the same one if that does not tell."""
+        if telling.tile is None or telling.logits is None:
+            return choice
         self._network.release()  # the float32 pass needs its memory
-        reference = self._network.network(tile)
+        reference, logits = self._network.network(telling.tile), telling.logits
         agreement = compare(reference, logits, has_regions=self._has_regions)
-        is_telling = any(has_foreground(found, has_regions=self._has_regions) for found in (reference, logits))
+        is_telling = any(foreground_voxels(found, has_regions=self._has_regions).any() for found in (reference, logits))
         if agreement.is_close and not is_telling:
             return choice  # all is background: this case is as well predicted by the engine
         self._engines.remember(choice.name, self._subset, agreement)
         return self._judged(choice, self._subset, agreement)
-
-    def _telling_tile(self, tiles: Iterator[Tensor]) -> tuple[Tensor, Tensor]:
-        """Return the first tile that the engine finds foreground in, or else the last one, with the logits."""
-        for tile in tiles:
-            logits = self._network(tile)
-            if tile.any() and has_foreground(logits, has_regions=self._has_regions):
-                break
-        return tile, logits
 
 
 def _given(subset: ModalitySubset | None) -> str:

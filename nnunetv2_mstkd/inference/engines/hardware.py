@@ -1,6 +1,7 @@
 """What this machine offers to the engines (L3). torch is asked: no other place knows how."""
 
 import importlib.util
+from importlib.metadata import PackageNotFoundError, version
 
 import torch
 
@@ -19,4 +20,8 @@ def instruction_set() -> str:
 
 def has_openvino() -> bool:
     """Return whether OpenVINO is installed; it is not imported."""
+    try:
+        version("openvino")  # Python finds a bare folder of that name, too
+    except PackageNotFoundError:
+        return False
     return importlib.util.find_spec("openvino") is not None

@@ -51,13 +51,23 @@ class ModelEngines:
         network = getattr(network, "_orig_mod", network)  # what torch.compile wraps
         if name == TORCH_BFLOAT16:
             return TorchBFloat16(network)
+        return self._openvino(name, network, fold, tile_shape)
+
+    def _openvino(self, name: str, network: nn.Module, fold: int, tile_shape: Sequence[int]) -> OpenVINO:
         cache, kind = self._cache(name, fold), _of_channels(_COMPILED, seen_channels(network))
-        if (kept := cache.get(kind)) is not None:
-            with contextlib.suppress(RuntimeError):  # damaged: it is compiled anew
-                return OpenVINO(kept, name)
-        compiled = compile_network(network, (1, *tile_shape), name)
-        cache.put(kind, compiled)
-        return OpenVINO(compiled, name)
+
+        def compiled() -> bytes:
+            content = compile_network(network, (1, *tile_shape), name)
+            cache.put_checked(kind, content)
+            return content
+
+        def kept() -> bytes:
+            return cache.get_checked(kind) or compiled()
+
+        if (content := cache.get_checked(kind)) is not None:
+            with contextlib.suppress(RuntimeError):  # OpenVINO does not take it: it is compiled anew
+                return OpenVINO(content, name, kept)
+        return OpenVINO(compiled(), name, kept)
 
     def remembered(self, name: str, subset: ModalitySubset | None) -> Agreement | None:
         """Return how an engine compared with torch in float32 in an earlier run; None if that is not known.
@@ -68,8 +78,8 @@ class ModelEngines:
         """
         found = self._cache(name, 0).get_json(_agreement_of(subset)) or {}
         try:
-            return Agreement(float(found["share"]), int(found["clear_differences"]))
-        except (KeyError, TypeError, ValueError):  # not there, or damaged
+            return Agreement(float(found["dice"]), int(found["voxels"]), int(found["clear_differences"]))
+        except (KeyError, TypeError, ValueError):  # not there, damaged, or of a version that compared otherwise
             return None
 
     def remember(self, name: str, subset: ModalitySubset | None, agreement: Agreement) -> None:

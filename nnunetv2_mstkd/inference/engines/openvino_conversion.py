@@ -22,7 +22,7 @@ def convert_network(network: nn.Module, tile_shape: Sequence[int]) -> Any:
 
     `openvino.convert_model` around it reports its use to the vendor, and writes an instance norm as three means and a
     batch norm. Here it is one operation, which the CPU fuses with the activation behind it and whose mean and variance
-    stay in float32: a tenth of the time of a tile, and of its error in bfloat16.
+    stay in float32: it takes less time, and errs less in bfloat16.
 
     Args:
         network: in evaluation mode, on the CPU.

@@ -1,7 +1,7 @@
 """The engines that are OpenVINO's (L3). It is imported where it is used: it is an extra."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -22,23 +22,23 @@ class OpenVINO:
     """A network that OpenVINO compiled for tiles of one size.
 
     One tile has all cores. Of several, two are computed side by side, each by half of the cores: no core waits for the
-    others at the end of each layer, which is a tenth of the time on two cores.
+    others at the end of each layer.
 
     Args:
-        compiled: what `compile_network` returned, or what was kept of it.
+        compiled: what `compile_network` returned, or what was kept of it; it is not held on to.
         name: "openvino-float32" or "openvino-bfloat16", as it was compiled.
+        read_again: returns the same as `compiled`; it is asked for once, before the first several tiles.
     """
 
-    def __init__(self, compiled: bytes, name: str) -> None:
+    def __init__(self, compiled: bytes, name: str, read_again: Callable[[], bytes]) -> None:
         self.name = name
-        self._compiled = compiled
-        self._load(1)
+        self._read_again = read_again
+        self._load(compiled, 1)
 
-    def _load(self, at_once: int) -> None:
+    def _load(self, compiled: bytes, at_once: int) -> None:
         openvino = import_openvino()
-        self._queue: Any = None  # holds gigabytes
         settings = {**_settings(self.name), "NUM_STREAMS": at_once}
-        self._queue = openvino.AsyncInferQueue(openvino.Core().import_model(self._compiled, "CPU", settings), at_once)
+        self._queue: Any = openvino.AsyncInferQueue(openvino.Core().import_model(compiled, "CPU", settings), at_once)
         self._at_once = at_once
 
     def see(self, subset: ModalitySubset) -> bool:
@@ -48,8 +48,8 @@ class OpenVINO:
     def __call__(self, tiles: Tensor) -> Tensor:
         """Return the logits."""
         if len(tiles) > 1 and self._at_once < (at_once := min(_AT_ONCE, available_cores())):
-            self._load(at_once)
-            self._compiled = b""  # for good: nothing is loaded again
+            self._queue = None  # holds gigabytes
+            self._load(self._read_again(), at_once)
         logits: list[Any] = [None] * len(tiles)
 
         def keep(request: Any, index: int) -> None:  # copied: the next tile is computed where this one is
@@ -60,7 +60,9 @@ class OpenVINO:
         for index in range(len(tiles)):
             self._queue.start_async({0: whole[index : index + 1]}, index, share_inputs=True)
         self._queue.wait_all()
-        return torch.cat(logits)
+        found = torch.cat(logits)
+        logits.clear()  # the queue holds on to its callback
+        return found
 
 
 def compile_network(network: nn.Module, tile_shape: Sequence[int], name: str) -> bytes:

@@ -9,16 +9,15 @@ import numpy as np
 
 _MARK = "float32/"  # of a name, in the graph that is written
 _ATTRIBUTE = {"name": "DisablePrecisionConversion", "version": "0", "value": "dynamic:dynamic"}
-_ELEMENTWISE = ("Add", "Multiply", "PRelu", "MVN")
+_MAY_LIE_BETWEEN = ("Add", "Multiply", "PRelu", "MVN")  # a norm's operations, and its activation
 
 
 def keep_end_in_float32(model: Any) -> Any:
     """Return a graph whose last convolution is one of float32, with the norm before it and what that norm is given.
 
-    No layer behind averages what they round: on a trained network that is two thirds of the variance of the error of
-    its logits. In float32 they cost some hundredths of the time of a tile: the convolution before them is as fast as
-    it was, as only what it gives is float32, in which its units sum anyway. A graph with another end is changed as far
-    as it is alike.
+    No layer behind averages what they round: on a trained network that is most of the error of its logits. In float32
+    they cost little: the convolution before them is as fast as it was, as only what it gives is float32, in which its
+    units sum anyway. A graph with another end is changed as far as it is alike.
 
     Args:
         model: an `openvino.Model`; it is changed.
@@ -34,7 +33,7 @@ def keep_end_in_float32(model: Any) -> Any:
 
 def _mark_up_to(kind: str, node: Any) -> Any:
     """Mark what leads to the first input of a node, up to an operation of a kind; return that, or None."""
-    while (node := node.input_value(0).get_node()).get_type_name() in (kind, *_ELEMENTWISE):
+    while (node := node.input_value(0).get_node()).get_type_name() in (kind, *_MAY_LIE_BETWEEN):
         _mark(node)
         if node.get_type_name() == kind:
             return node

@@ -86,3 +86,22 @@ def test_memory_holds_one_network_at_most(cache):
 def test_damaged_json_is_none(cache, content):
     cache().put("agreement.json", content)
     assert cache().get_json("agreement.json") is None
+
+
+@pytest.mark.parametrize("position", [0, 31, 32, 500, -1])
+def test_one_byte_that_is_another_damages_what_is_checked(cache, position):
+    content = bytes(range(256)) * 4
+    assert cache().get_checked("compiled") is None
+    cache().put_checked("compiled", content)
+    assert cache().get_checked("compiled") == content
+    (file,) = cache.folder.iterdir()
+    kept = bytearray(file.read_bytes())
+    kept[position] ^= 1
+    file.write_bytes(kept)
+    assert cache().get_checked("compiled") is None
+
+
+@pytest.mark.parametrize("content", [b"", b"short", b"of an earlier version, which kept the network itself"])
+def test_what_has_no_checksum_is_damaged(cache, content):
+    cache().put("compiled", content)
+    assert cache().get_checked("compiled") is None

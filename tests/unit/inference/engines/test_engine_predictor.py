@@ -1,5 +1,6 @@
 """Choosing an engine on a real model folder, by what its network says of the first case."""
 
+import json
 import shutil
 
 import numpy as np
@@ -11,6 +12,7 @@ from nnunetv2_mstkd.inference.benchmark.subset_prediction import SubsetPredictor
 from nnunetv2_mstkd.inference.engines import agreement, choice, engine_predictor, engine_trials
 from nnunetv2_mstkd.inference.engines.engine_cache import FOLDER
 from nnunetv2_mstkd.inference.engines.engine_predictor import build_predictor
+from nnunetv2_mstkd.inference.engines.model_engines import ModelEngines
 from nnunetv2_mstkd.inference.engines.torch_engine import TorchBFloat16
 from nnunetv2_mstkd.inference.model import load_model
 
@@ -48,7 +50,8 @@ def bounds(monkeypatch):
     """Return a function that lets engines agree or not, whatever they compute."""
 
     def set_bounds(agree: bool) -> None:
-        monkeypatch.setattr(agreement, "LEAST_SHARE", 0.0 if agree else 1.1)
+        monkeypatch.setattr(agreement, "LEAST_DICE", 0.0 if agree else 1.1)
+        monkeypatch.setattr(agreement, "MOST_VOXELS", -1)
         monkeypatch.setattr(agreement, "CLEAR_MARGIN", 1e9)
 
     return set_bounds
@@ -73,7 +76,7 @@ def test_an_engine_that_agrees_is_taken_and_remembered(predictor, image, bounds,
     assert first.engine == BF16
     found = logits_of(first, image)
     assert first.engine == BF16
-    assert "% of the voxels decided as by torch in float32" in first.choice.reason
+    assert "with torch in float32 in the region that agrees least" in first.choice.reason
     assert first.warnings == []
     assert [file.name.split(".")[:2] for file in (folder / "fold_0" / FOLDER).iterdir()] == [["checkpoint_final", BF16]]
     monkeypatch.setattr(engine_trials, "compare", None)  # the next run compares nothing
@@ -103,7 +106,7 @@ def test_openvino_in_float32_is_tried_before_torch(predictor, image, bounds, mon
 
     def compare(reference, logits, *, has_regions):
         found = original(reference, logits, has_regions=has_regions)
-        return found if (reference - logits).abs().max() < 1e-3 else agreement.Agreement(-1.0, 0)
+        return found if (reference - logits).abs().max() < 1e-3 else agreement.Agreement(-1.0, 9, 0)
 
     monkeypatch.setattr(engine_trials, "compare", compare)
     first = predictor(fastest="openvino-bfloat16")
@@ -141,13 +144,30 @@ def test_a_case_of_background_alone_does_not_tell(predictor, image, bounds, monk
     compared = []
     original = engine_trials.compare
     monkeypatch.setattr(engine_trials, "compare", lambda *a, **k: compared.append(1) or original(*a, **k))
-    monkeypatch.setattr(engine_trials, "has_foreground", lambda *_args, **_kwargs: False)
+    monkeypatch.setattr(engine_trials, "foreground_voxels", lambda *_args, **_kwargs: torch.zeros(1))
     logits_of(made, image)
     monkeypatch.undo()
     bounds(agree=True)
     logits_of(made, image)
     assert len(compared) == 1
-    assert "decided as by torch in float32" in made.choice.reason  # the second case told
+    assert "with torch in float32" in made.choice.reason  # the second case told
+
+
+def test_a_fold_beyond_the_first_is_not_compared(predictor, image, monkeypatch, folder):
+    made, expected = predictor(folds=(0, 1)), logits_of(predictor(BF16, folds=(0, 1)), image)
+    compared = []
+
+    def compare(*_args, **_kwargs):
+        compared.append(made._engine_network.fold)
+        return agreement.Agreement(float(not compared[-1]), 9, 0)  # the second fold's would not be good enough
+
+    monkeypatch.setattr(engine_trials, "compare", compare)
+    monkeypatch.setattr(
+        engine_trials, "foreground_voxels", lambda *_args, **_kwargs: torch.ones(1) * made._engine_network.fold
+    )
+    assert torch.equal(logits_of(made, image), expected)
+    assert (made.engine, made.warnings, compared) == (BF16, [], [0])
+    assert not (folder / "fold_0" / FOLDER).exists()  # the first fold found nothing: the question is open
 
 
 def test_folds_and_mirroring_are_nnunets_own(predictor, image, folder):
@@ -168,14 +188,30 @@ def test_folds_and_mirroring_are_nnunets_own(predictor, image, folder):
         assert len(list((folder / f"fold_{fold}" / FOLDER).glob("*.openvino-float32.*.compiled"))) == 1
 
 
-def test_a_compiled_network_that_is_damaged_is_made_anew(predictor, image, folder):
+@pytest.mark.parametrize("damage", ["half of it", "one byte"])
+def test_a_compiled_network_that_is_damaged_is_made_anew(predictor, image, folder, damage):
     pytest.importorskip("openvino")
     expected = logits_of(predictor("openvino-float32"), image)
     (kept,) = (folder / "fold_0" / FOLDER).glob("*.compiled")
     content = kept.read_bytes()
-    kept.write_bytes(content[: len(content) // 2])
+    middle = len(content) // 2
+    changed = content[:middle]
+    if damage == "one byte":
+        changed += bytes([content[middle] ^ 0x40]) + content[middle + 1 :]
+    kept.write_bytes(changed)
     assert torch.equal(logits_of(predictor("openvino-float32"), image), expected)
     assert kept.stat().st_size > 0.9 * len(content)
+    assert kept.read_bytes() != changed
+
+
+@pytest.mark.parametrize("found", [{"share": 1.0, "clear_differences": 0}, {"dice": 1.0}, {"dice": None, "voxels": 0}])
+def test_what_a_version_with_another_bar_kept_of_a_comparison_is_not_taken_for_one(folder, found):
+    engines = ModelEngines(load_model(folder, (0,)), pytest.fail)
+    engines.remember(BF16, None, agreement.Agreement(0.999, 9, 0))
+    assert engines.remembered(BF16, None) == agreement.Agreement(0.999, 9, 0)
+    (file,) = (folder / "fold_0" / FOLDER).iterdir()
+    file.write_text(json.dumps(found))
+    assert engines.remembered(BF16, None) is None
 
 
 def test_every_core_is_used_and_the_callers_number_comes_back(predictor, image, monkeypatch):

@@ -1,13 +1,15 @@
 """Engines on tiny networks: all of them decide as torch in float32 does."""
 
+import gc
 import sys
+import weakref
 
 import pytest
 import torch
 
+from nnunetv2_mstkd.cores import available_cores
 from nnunetv2_mstkd.errors import MissingExtraError
 from nnunetv2_mstkd.inference.engines import openvino_engine
-from nnunetv2_mstkd.inference.engines.hardware import bfloat16_units
 from nnunetv2_mstkd.inference.engines.names import OPENVINO_BFLOAT16, OPENVINO_FLOAT32, TORCH_BFLOAT16
 from nnunetv2_mstkd.inference.engines.openvino_engine import OpenVINO, compile_network
 from nnunetv2_mstkd.inference.engines.torch_engine import TorchBFloat16, TorchFloat32, channels_last, with_group_norm
@@ -32,7 +34,8 @@ def make_engine(name, network, shape):
     if name == TORCH_BFLOAT16:
         return TorchBFloat16(network)
     pytest.importorskip("openvino")
-    return OpenVINO(compile_network(network, (1, *shape), name), name)
+    compiled = compile_network(network, (1, *shape), name)
+    return OpenVINO(compiled, name, lambda: compiled)
 
 
 # bfloat16 has eight significant bits; logits of these networks are about 1
@@ -109,9 +112,35 @@ def test_a_conversion_reports_nothing_to_the_vendor(network_plan, monkeypatch):
     assert sent == []
 
 
-def test_the_units_are_names(monkeypatch):
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False, raising=False)
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True, raising=False)
-    assert bfloat16_units() == ("AVX-512 BF16",)
-    monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported")
-    assert bfloat16_units() == ()
+@torch.inference_mode()
+def test_what_was_compiled_is_read_again_once_for_several_tiles(network_plan):
+    pytest.importorskip("openvino")
+    plan = network_plan()
+    network, read = plan.build().eval(), []
+    compiled = compile_network(network, (1, *plan.image().shape[1:]), OPENVINO_FLOAT32)
+    engine = OpenVINO(compiled, OPENVINO_FLOAT32, lambda: read.append(1) or compiled)
+    engine(plan.image(1))
+    assert read == []
+    for _ in range(2):
+        engine(plan.image(2))
+    assert len(read) == min(1, available_cores() - 1)  # one core computes one after another
+
+
+@torch.inference_mode()
+def test_openvino_holds_on_to_neither_what_was_compiled_nor_the_last_logits(network_plan, monkeypatch):
+    plan = network_plan()
+    network = plan.build().eval()
+    engine = make_engine(OPENVINO_FLOAT32, network, plan.image().shape[1:])
+    logits, original = [], torch.from_numpy
+
+    def from_numpy(array):
+        made = original(array)
+        logits.append(weakref.ref(made))
+        return made
+
+    monkeypatch.setattr(torch, "from_numpy", from_numpy)
+    for batch in (1, 3):
+        engine(plan.image(batch))
+    gc.collect()
+    assert [reference() for reference in logits] == [None] * 4
+    assert not [name for name, value in vars(engine).items() if isinstance(value, bytes)]
