@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import nnunetv2
 import numpy as np
 import pytest
 import SimpleITK
@@ -65,14 +66,35 @@ def test_every_fence_is_closed_and_says_its_language(name):
     assert not [fence for fence in fences[::2] if fence not in ("bash", "json", "python", "text", "toml", "mermaid")]
 
 
+def stock_trainers() -> set[str]:
+    """Return the names of the trainers that nnU-Net's own source defines."""
+    files = (Path(nnunetv2.__path__[0]) / "training" / "nnUNetTrainer").rglob("*.py")
+    return {name for file in files for name in re.findall(r"^class (nnUNetTrainer\w*)", file.read_text(), re.MULTILINE)}
+
+
+STOCK_TRAINERS = stock_trainers()
+READERS_TRAINERS = {"nnUNetTrainerMSTKDMine"}  # of the how-to on subclasses
+
+
+def unknown_trainers(text: str) -> set[str]:
+    """Return what a text calls a trainer and is none, neither of ours nor of nnU-Net's."""
+    # a results folder is <trainer>__<plans>__<configuration>, and <trainer>_<N>epochs a pattern
+    names = {name.split("__")[0].removesuffix("_") for name in re.findall(r"nnUNetTrainer\w*", text)}
+    return {name for name in names - STOCK_TRAINERS - READERS_TRAINERS if not hasattr(trainers, name)}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_trainer_that_is_named_exists(name):
-    mentioned = re.findall(r"nnUNetTrainer(?:MSTKD|ModalityDropout)\w*", NAMES[name].read_text())
-    # a results folder is <trainer>__<plans>__<configuration>, and <trainer>_<N>epochs a pattern
-    names = {text.split("__")[0].removesuffix("_") for text in mentioned}
-    own = {"nnUNetTrainerMSTKDMine"}  # the reader's, in the how-to on subclasses
-    for trainer in names - own:
-        assert hasattr(trainers, trainer), trainer
+    assert not unknown_trainers(NAMES[name].read_text())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["nnUNetTrainerMMformer", "nnUNetTrainerSMUnet", "nnUNetTrainerACN_0epochs", "nnUNetTrainer_3epochs"],
+)
+def test_the_name_of_no_trainer_would_be_seen(wrong):
+    text = f"`{wrong}`, `nnUNetTrainerACN_3epochs`, `nnUNetTrainer_5epochs`, `nnUNetTrainerRMBTS__nnUNetPlans__2d`"
+    assert unknown_trainers(text) == {wrong}
 
 
 # --- Code ------------------------------------------------------------------------------------------------------------
