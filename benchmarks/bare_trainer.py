@@ -13,18 +13,15 @@ os.environ.setdefault("nnUNet_compile", "f")
 
 import numpy as np  # noqa: E402 (after the environment is set)
 import torch  # noqa: E402
+from brats_plan import CONFIGURATION, FEATURES, BratsPlan  # noqa: E402
 from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name  # noqa: E402
 
 from nnunetv2_mstkd.cases.availability import Availability  # noqa: E402
 from nnunetv2_mstkd.trainers.available_modalities import AvailableModalities  # noqa: E402
 
 STOCK, MSTKD = "nnUNetTrainer", "nnUNetTrainerMSTKD"
-BRATS_PATCH = (128, 160, 112)
+DATASET = "Dataset931_Bare"
 SMALL_PATCH = (64, 96, 64)  # divisible by the strides of the BraTS plan, and a step takes seconds
-FEATURES = (32, 64, 128, 256, 320, 320)
-STRIDES = ((1, 1, 1), (2, 2, 2), (2, 2, 2), (2, 2, 2), (2, 2, 2), (2, 2, 1))
-MODALITIES = ("T1", "T1ce", "T2", "FLAIR", "ADC", "SWI")
-CONFIGURATION = "3d_fullres"
 
 
 def make_trainer(
@@ -45,8 +42,8 @@ def make_trainer(
         settings: for the plans' section mstkd.
         stages: of the BraTS plan's six, from the finest.
     """
-    plans = _plans(patch, batch_size, modalities, stages)
-    return make_trainer_of(name, plans, _dataset_json(modalities), CONFIGURATION, settings)
+    plan = BratsPlan(tuple(patch), batch_size, modalities, stages)
+    return make_trainer_of(name, plan.plans(DATASET), plan.dataset_json(), CONFIGURATION, settings)
 
 
 def make_trainer_of(
@@ -98,56 +95,3 @@ def _spheres(batch_size: int, grid: Sequence[int], count: int, regions: bool) ->
     spheres = torch.stack([distance < 0.6 * (1 - i / count) for i in range(count)]).to(torch.int16)
     target = spheres if regions else spheres.sum(0, keepdim=True, dtype=torch.int16)
     return target.expand(batch_size, -1, *grid).contiguous()
-
-
-def _dataset_json(modalities: int) -> dict[str, Any]:
-    return {
-        "channel_names": {str(i): name for i, name in enumerate(MODALITIES[:modalities])},
-        "labels": {"background": 0, "whole_tumor": [1, 2, 3], "tumor_core": [2, 3], "enhancing_tumor": 3},
-        "regions_class_order": [1, 2, 3],
-        "numTraining": 1,
-        "file_ending": ".nii.gz",
-    }
-
-
-def _plans(patch: Sequence[int], batch_size: int, modalities: int, stages: int) -> dict[str, Any]:
-    architecture = {
-        "network_class_name": "dynamic_network_architectures.architectures.unet.PlainConvUNet",
-        "arch_kwargs": {
-            "n_stages": stages,
-            "features_per_stage": list(FEATURES[:stages]),
-            "conv_op": "torch.nn.modules.conv.Conv3d",
-            "kernel_sizes": [[3, 3, 3]] * stages,
-            "strides": [list(stride) for stride in STRIDES[:stages]],
-            "n_conv_per_stage": [2] * stages,
-            "n_conv_per_stage_decoder": [2] * (stages - 1),
-            "conv_bias": True,
-            "norm_op": "torch.nn.modules.instancenorm.InstanceNorm3d",
-            "norm_op_kwargs": {"eps": 1e-5, "affine": True},
-            "dropout_op": None,
-            "dropout_op_kwargs": None,
-            "nonlin": "torch.nn.LeakyReLU",
-            "nonlin_kwargs": {"inplace": True},
-        },
-        "_kw_requires_import": ["conv_op", "norm_op", "dropout_op", "nonlin"],
-    }
-    configuration = {
-        "data_identifier": f"bare_{CONFIGURATION}",
-        "preprocessor_name": "DefaultPreprocessor",
-        "batch_size": batch_size,
-        "patch_size": list(patch),
-        "spacing": [1.0, 1.0, 1.0],
-        "normalization_schemes": ["ZScoreNormalization"] * modalities,
-        "use_mask_for_norm": [True] * modalities,
-        "architecture": architecture,
-        "batch_dice": False,
-    }
-    return {
-        "dataset_name": "Dataset931_Bare",
-        "plans_name": "nnUNetPlans",
-        "transpose_forward": [0, 1, 2],
-        "transpose_backward": [0, 1, 2],
-        "image_reader_writer": "SimpleITKIO",
-        "label_manager": "LabelManager",
-        "configurations": {CONFIGURATION: configuration},
-    }

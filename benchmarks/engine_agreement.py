@@ -1,14 +1,16 @@
-"""What engines change: Dice of every region against stock float32's segmentation, and the voxels that differ.
+"""What engines change: Dice of every region against stock float32's segmentation, voxels that differ, error of logits.
 
 Of a trained model and its cases. The reference is nnU-Net's predictor in float32, on the same preprocessed case, with
 the same folds, step size and mirroring. Every subset that is named is predicted; all modalities unless told otherwise.
-An engine passes where each region has a Dice of at least 0.998 or at most 3 voxels that differ.
+An engine passes where each region has the Dice that `--engine auto` wants of it, or as few voxels that differ. The
+error is the root mean square of what logits differ by in the voxels near a region's bound, where they may change sides.
 
     python benchmarks/engine_agreement.py MODEL_FOLDER IMAGES --json agreement.json
 """
 
 import argparse
 import json
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ import torch
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from numpy.typing import NDArray
 
+from nnunetv2_mstkd.inference.engines.agreement import CLEAR_MARGIN, LEAST_DICE, MOST_VOXELS
 from nnunetv2_mstkd.inference.engines.choice import runnable_engines
 from nnunetv2_mstkd.inference.engines.names import ENGINES
 from nnunetv2_mstkd.inference.intake import Selection, find
@@ -27,7 +30,7 @@ from nnunetv2_mstkd.inference.model import Model, load_model
 from nnunetv2_mstkd.inference.prepared_case import PreparedCase
 from nnunetv2_mstkd.regions import Region, regions_of
 
-LEAST_DICE, MOST_VOXELS = 0.998, 3
+HEAD = ("engine", "region", "least Dice", "most voxels that differ", "error of logits", "predictions", "passed")
 
 
 def main() -> None:
@@ -46,8 +49,7 @@ def main() -> None:
     rows = list(compare(arguments))
     if arguments.json:
         arguments.json.write_text(json.dumps(rows, indent=2) + "\n")
-    print("\n| engine | region | least Dice | most voxels that differ | predictions | passed |")
-    print("|---|---|---|---|---|---|")
+    print(f"\n| {' | '.join(HEAD)} |\n|{'---|' * len(HEAD)}")
     for line in summary(rows):
         print(line)
 
@@ -61,7 +63,6 @@ def compare(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     }
     first = next(iter(predictors.values()))
     stock = stock_predictor(load_model(arguments.model, arguments.f), arguments.tta)
-    regions = regions_of(first.model.dataset_json)
     modalities = first.model.modalities
     subsets = [modalities.subset(text) for text in arguments.subsets or [",".join(modalities.names)]]
     for case in find(Selection(arguments.images), first).cases[: arguments.cases]:
@@ -70,12 +71,10 @@ def compare(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
                 continue
             prepared = first.prepare(first.check(case.restricted(subset)))
             see_only(stock.network, prepared.check.case.subset(modalities))
-            reference = labels(first, prepared, stock.predict_logits_from_preprocessed_data(prepared.image))
+            reference = stock.predict_logits_from_preprocessed_data(prepared.image)
             for name, predictor in predictors.items():
-                found = labels(first, prepared, predictor.predict_logits(prepared))
-                for region in regions:
-                    row = {"case": case.name, "subset": str(subset), "engine": name}
-                    row |= agreement(reference, found, region)
+                for agreed in compare_logits(first, prepared, reference, predictor.predict_logits(prepared)):
+                    row = {"case": case.name, "subset": str(subset), "engine": name, **agreed}
                     print(row, flush=True)
                     yield row
 
@@ -86,6 +85,20 @@ def stock_predictor(model: Model, tta: bool) -> nnUNetPredictor:
     settings = model.plans, model.configuration, model.weights, model.dataset_json
     stock.manual_initialization(model.network, *settings, model.trainer_name, model.mirroring_axes)
     return stock
+
+
+def compare_logits(
+    predictor: MissingModalityPredictor, prepared: PreparedCase, reference: torch.Tensor, found: torch.Tensor
+) -> Iterator[dict[str, Any]]:
+    """Yield how logits (C, *S) of a case agree with the reference's, for each region."""
+    model = predictor.model
+    regions = regions_of(model.dataset_json)
+    expected, given = (
+        region_logits(logits.float(), regions, model.labels.has_regions) for logits in (reference, found)
+    )
+    maps = labels(predictor, prepared, reference), labels(predictor, prepared, found)
+    for number, region in enumerate(regions):
+        yield {**agreement(*maps, region), **error(expected[number], given[number])}
 
 
 def labels(predictor: MissingModalityPredictor, prepared: PreparedCase, logits: torch.Tensor) -> NDArray[np.integer]:
@@ -101,6 +114,31 @@ def agreement(reference: NDArray[np.integer], found: NDArray[np.integer], region
     return {"region": region.name, "dice": dice, "voxels": int((expected != given).sum()), "size": int(expected.sum())}
 
 
+def region_logits(logits: torch.Tensor, regions: Sequence[Region], has_regions: bool) -> torch.Tensor:
+    """Return how far each voxel is inside of each region (R, *S), in logits: above 0 where it is decided on.
+
+    Args:
+        logits: (C, *S), a channel for each region, or for each label with the background first.
+        regions: of the dataset.
+        has_regions: whether the channels are regions; of labels it is the margin before the best other one.
+    """
+    if has_regions:
+        return logits
+    return torch.stack([_margin(logits, region.labels) for region in regions])
+
+
+def _margin(logits: torch.Tensor, own: Sequence[int]) -> torch.Tensor:
+    others = [label for label in range(len(logits)) if label not in own]
+    return logits[list(own)].amax(dim=0) - logits[others].amax(dim=0)
+
+
+def error(expected: torch.Tensor, given: torch.Tensor) -> dict[str, Any]:
+    """Return the error of a region's logits (S) near its bound, 0 where no voxel is near, and of how many it is."""
+    is_near = expected.abs() < CLEAR_MARGIN
+    squares = (given - expected)[is_near].double().square()
+    return {"logit_error": math.sqrt(squares.sum() / max(squares.numel(), 1)), "near_bound": squares.numel()}
+
+
 def passes(row: dict[str, Any]) -> bool:
     """Return whether a prediction is near enough."""
     return row["dice"] >= LEAST_DICE or row["voxels"] <= MOST_VOXELS
@@ -111,8 +149,14 @@ def summary(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
     for engine, region in dict.fromkeys((row["engine"], row["region"]) for row in rows):
         own = [row for row in rows if (row["engine"], row["region"]) == (engine, region)]
         dice, voxels = min(row["dice"] for row in own), max(row["voxels"] for row in own)
-        passed = sum(map(passes, own))
-        yield f"| {engine} | {region} | {dice:.5f} | {voxels} | {len(own)} | {passed} of {len(own)} |"
+        passed = f"{sum(map(passes, own))} of {len(own)}"
+        yield f"| {engine} | {region} | {dice:.5f} | {voxels} | {pooled(own):.2g} | {len(own)} | {passed} |"
+
+
+def pooled(rows: Sequence[dict[str, Any]]) -> float:
+    """Return the error of logits over the voxels of all rows."""
+    voxels = sum(row["near_bound"] for row in rows)
+    return math.sqrt(sum(row["near_bound"] * row["logit_error"] ** 2 for row in rows) / max(voxels, 1))
 
 
 if __name__ == "__main__":

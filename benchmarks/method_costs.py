@@ -2,6 +2,7 @@
 
     python benchmarks/method_costs.py                                       # the BraTS plan, a patch of 64x96x64
     python benchmarks/method_costs.py --patch 128x160x112                   # nnU-Net's own: minutes a step, 30 GB
+    python benchmarks/method_costs.py --patch 32x32x32 --stages 4           # smaller: the first of its stages
     python benchmarks/method_costs.py --plans FILE --dataset-json FILE      # any other plan
     python benchmarks/method_costs.py --trainers nnUNetTrainerMSTKD --json FILE
 
@@ -20,13 +21,14 @@ from typing import Any
 from bare_trainer import SMALL_PATCH, STOCK, make_batch, make_trainer, make_trainer_of  # first: it sets the environment
 
 import torch  # isort: skip
-from method_counts import METHODS, cells, count, counts_of, modules_beside
+from brats_plan import patch_of, patch_text
+from method_counts import METHODS, cells, count, counts_of
+from paired_ratios import ratios, spread, spread_text
+from saved_bytes import saved_bytes
 from torch import nn
-from training_step import patch_of, spread
 
 from nnunetv2_mstkd.inference.modality_encoders import see_only
 from nnunetv2_mstkd.modalities import Modalities
-from nnunetv2_mstkd.planning.saved_tensors import SavedTensors
 from nnunetv2_mstkd.unwrap import unwrap
 
 WARM_UP = 2  # pairs; the first step of a trainer also builds the state of its optimisers
@@ -34,7 +36,10 @@ WARM_UP = 2  # pairs; the first step of a trainer also builds the state of its o
 
 def main() -> None:
     """Measure and print."""
-    arguments = _parser().parse_args()
+    parser = _parser()
+    arguments = parser.parse_args()
+    if arguments.plans and arguments.stages:
+        parser.error("--stages is of the BraTS plan: --plans has its own")
     stock = _make(STOCK, arguments)
     methods = {}
     for name in arguments.trainers.split(","):
@@ -58,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--trainers", default=",".join(METHODS), help="names, comma-separated (default: all nine)")
     parser.add_argument("--patch", type=patch_of, help="voxels, divisible by the plan's strides")
     parser.add_argument("--batch", type=int, help="samples (default: 2, or the plan's)")
+    parser.add_argument("--stages", type=int, help="of the BraTS plan, from the finest (default: all six)")
     parser.add_argument("--plans", type=Path, help="plans of nnU-Net; with --dataset-json")
     parser.add_argument("--dataset-json", type=Path)
     parser.add_argument("--configuration", default="3d_fullres", help="of --plans (default: %(default)s)")
@@ -68,7 +74,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _make(name: str, arguments: argparse.Namespace) -> Any:
     if arguments.plans is None:
-        return make_trainer(name, arguments.patch or SMALL_PATCH, arguments.batch or 2)
+        own = {} if arguments.stages is None else {"stages": arguments.stages}
+        return make_trainer(name, arguments.patch or SMALL_PATCH, arguments.batch or 2, **own)
     plans = json.loads(arguments.plans.read_text())
     configuration = plans["configurations"][arguments.configuration]
     configuration["patch_size"] = list(arguments.patch or configuration["patch_size"])
@@ -126,7 +133,7 @@ def paired(stock: Callable[[], Any], method: Callable[[], Any], rounds: int) -> 
 
 
 def _ratio(seconds: dict[str, list[float]]) -> dict[str, float]:
-    return spread([m / s for m, s in zip(seconds["method"], seconds["stock"], strict=True)])
+    return spread(ratios(seconds["method"], seconds["stock"]))
 
 
 def predict(network: nn.Module, tile: torch.Tensor) -> None:
@@ -136,20 +143,13 @@ def predict(network: nn.Module, tile: torch.Tensor) -> None:
     network.train()
 
 
-def saved_bytes(trainer: Any, batch: dict[str, Any]) -> int:
-    """Return the bytes that autograd keeps in a training step, weights excepted."""
-    with SavedTensors(unwrap(trainer.network), *modules_beside(trainer)) as saved:
-        trainer.train_step(batch)
-    return saved.num_bytes
-
-
 # the report ----------------------------------------------------------------------------------------------------------
 
 
 def table(result: dict[str, Any]) -> str:
     """Return the costs as a Markdown table."""
     lines = [
-        f"Patch {'x'.join(map(str, result['patch']))}, batch {result['batch']}, {result['threads']} threads.",
+        f"Patch {patch_text(result['patch'])}, batch {result['batch']}, {result['threads']} threads.",
         "",
         "| trainer | parameters (M) | training only (M) | GFLOP | one modality | step | saved | tile | one modality |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -158,12 +158,9 @@ def table(result: dict[str, Any]) -> str:
 
 
 def _line(name: str, cost: dict[str, Any]) -> str:
-    measured = (_span(cost["step"]), f"{cost['saved_ratio']:.2f}", _span(cost["tile"]), _span(cost["tile_one"]))
+    step, tile, tile_one = (spread_text(cost[key]) for key in ("step", "tile", "tile_one"))
+    measured = (step, f"{cost['saved_ratio']:.2f}", tile, tile_one)
     return f"| {name} | {' | '.join((*cells(cost), *measured))} |"
-
-
-def _span(ratio: dict[str, float]) -> str:
-    return f"{ratio['median']:.2f} ({ratio['lowest']:.2f} to {ratio['highest']:.2f})"
 
 
 if __name__ == "__main__":

@@ -10,21 +10,19 @@ each runs only one then. Training only: what a training holds beside the network
 import argparse
 import copy
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from bare_trainer import STOCK, make_trainer  # first: it sets the environment
 
 import torch  # isort: skip
-from network_size import PATCH
+from brats_plan import PATCH, patch_of
+from saved_bytes import modules_beside
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
-from training_step import patch_of
 
 from nnunetv2_mstkd.inference.modality_encoders import see_only
 from nnunetv2_mstkd.modalities import Modalities
-from nnunetv2_mstkd.trainers.adversary import Adversary
 from nnunetv2_mstkd.unwrap import unwrap
 
 METHODS = (
@@ -97,24 +95,6 @@ def training_only(trainer: Any) -> list[nn.Parameter]:
     """Return the parameters that a training holds beside the network that predicts, averages of it included."""
     own = {id(p) for p in trainer.network.parameters()}
     return [p for module in modules_beside(trainer) for p in module.parameters() if id(p) not in own]
-
-
-def modules_beside(trainer: Any) -> list[nn.Module]:
-    """Return the modules other than the network that a trainer holds, those within its helpers included."""
-    return list(_modules(vars(trainer), depth=3, without=trainer.network))
-
-
-def _modules(value: Any, depth: int, without: nn.Module) -> Iterator[nn.Module]:
-    if isinstance(value, nn.Module):
-        if value is not without:
-            yield value
-    elif isinstance(value, Adversary):
-        yield value.discriminator
-    elif isinstance(value, dict | list | tuple) and depth:
-        for part in value.values() if isinstance(value, dict) else value:
-            yield from _modules(part, depth - 1, without)
-    elif depth and type(value).__module__.startswith("nnunetv2_mstkd"):  # such as the teacher with its network
-        yield from _modules(getattr(value, "__dict__", {}), depth - 1, without)
 
 
 if __name__ == "__main__":

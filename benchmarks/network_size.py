@@ -2,70 +2,86 @@
 
 Nothing is run: everything is on torch's meta device. FLOPs are of one forward pass of one patch, two per multiply-add.
 
-    python benchmarks/network_size.py
+    python benchmarks/network_size.py [--json FILE]
 """
 
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
 import torch
-from dynamic_network_architectures.architectures.unet import PlainConvUNet
+from brats_plan import BratsPlan
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from nnunetv2_mstkd.architectures import MSTKDNetwork, StyleDiscriminator
 
-PATCH = (128, 160, 112)
-CHANNELS, REGIONS = 4, 3
-
-
-def brats_plan_network() -> nn.Module:
-    """Return the network that nnU-Net's default planner gives BraTS."""
-    return PlainConvUNet(
-        input_channels=CHANNELS,
-        n_stages=6,
-        features_per_stage=[32, 64, 128, 256, 320, 320],
-        conv_op=nn.Conv3d,
-        kernel_sizes=[[3, 3, 3]] * 6,
-        strides=[[1, 1, 1], *[[2, 2, 2]] * 4, [2, 2, 1]],
-        n_conv_per_stage=[2] * 6,
-        num_classes=REGIONS,
-        n_conv_per_stage_decoder=[2] * 5,
-        conv_bias=True,
-        norm_op=nn.InstanceNorm3d,
-        norm_op_kwargs={"eps": 1e-5, "affine": True},
-        nonlin=nn.LeakyReLU,
-        nonlin_kwargs={"inplace": True},
-        deep_supervision=False,
-    )
-
-
-def measure(network: nn.Module) -> tuple[float, float]:
-    """Return millions of parameters and GFLOP of one forward pass."""
-    with FlopCounterMode(display=False) as counter:
-        network.eval()(torch.zeros(1, CHANNELS, *PATCH))
-    return sum(p.numel() for p in network.parameters()) / 1e6, counter.get_total_flops() / 1e9
+PLAIN, PRESETS = "plan", {"plan": "student, preset `plan`", "paper": "student, preset `paper`"}
+BYTES = 4  # of a number in a checkpoint
 
 
 def main() -> None:
-    """Print the table."""
+    """Count, print and write JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, help="file to write")
+    arguments = parser.parse_args()
+    sizes = measure(BratsPlan())
+    report(sizes)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(sizes, indent=1))
+
+
+def measure(plan: BratsPlan) -> dict[str, Any]:
+    """Return parameters and FLOPs of each network, and the bytes of what a training writes."""
     with torch.device("meta"):
-        plain_parameters, plain_flops = measure(brats_plan_network())
-        print("| network | parameters (M) | ratio | GFLOP | ratio | student-only checkpoint (MB) |")
-        print("|---|---|---|---|---|---|")
-        print(f"| plan | {plain_parameters:.1f} | 1 | {plain_flops:.0f} | 1 | {4 * plain_parameters:.0f} |")
-        student_parameters, _ = measure(MSTKDNetwork(brats_plan_network(), PATCH))
-        for preset in ("plan", "paper"):
-            parameters, flops = measure(MSTKDNetwork(brats_plan_network(), PATCH, preset=preset))
-            ratios = parameters / plain_parameters, flops / plain_flops
-            print(
-                f"| student, preset `{preset}` | {parameters:.1f} | {ratios[0]:.2f} | {flops:.0f} | {ratios[1]:.3f} "
-                f"| {4 * parameters:.0f} |"
-            )
-        discriminator = StyleDiscriminator(nn.Conv3d, 320)
-        count = sum(p.numel() for p in discriminator.parameters()) / 1e6
+        plain = plan.network()
+        discriminator = StyleDiscriminator(nn.Conv3d, plain.encoder.output_channels[-1])
+        networks = {PLAIN: plain}
+        for preset, name in PRESETS.items():
+            networks[name] = MSTKDNetwork(plan.network(), plan.patch, preset=preset)
+        sizes = {name: size_of(network, plan) for name, network in networks.items()}
+    beside = num_parameters(discriminator)
+    stock, student = sizes[PLAIN]["parameters"], sizes[PRESETS["plan"]]["parameters"]
+    return {
+        "networks": sizes,
+        "discriminator_parameters": beside,
+        # weights and SGD momentum of both branches; weights and the two moments of Adam of the discriminator
+        "training_checkpoint_bytes": BYTES * (2 * 2 * student + 3 * beside),
+        "stock_checkpoint_bytes": BYTES * 2 * stock,
+    }
+
+
+def size_of(network: nn.Module, plan: BratsPlan) -> dict[str, int]:
+    """Return parameters and FLOPs of one forward pass of one patch."""
+    with FlopCounterMode(display=False) as counter:
+        network.eval()(torch.zeros(1, plan.channels, *plan.patch))
+    return {"parameters": num_parameters(network), "flops": int(counter.get_total_flops())}
+
+
+def num_parameters(network: nn.Module) -> int:
+    """Return how many numbers are learned."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def report(sizes: dict[str, Any]) -> None:
+    """Print the table."""
+    plain = sizes["networks"][PLAIN]
+    print("| network | parameters (M) | ratio | GFLOP | ratio | student-only checkpoint (MB) |")
+    print("|---|---|---|---|---|---|")
+    for name, size in sizes["networks"].items():
+        parameters, flops = (size[key] / plain[key] for key in ("parameters", "flops"))
+        ratios = ("1", "1") if name == PLAIN else (f"{parameters:.2f}", f"{flops:.3f}")
+        print(
+            f"| {name} | {size['parameters'] / 1e6:.1f} | {ratios[0]} | {size['flops'] / 1e9:.0f} | {ratios[1]} "
+            f"| {BYTES * size['parameters'] / 1e6:.0f} |"
+        )
+    count, training, stock = (
+        sizes[key] / 1e6 for key in ("discriminator_parameters", "training_checkpoint_bytes", "stock_checkpoint_bytes")
+    )
     print(f"\nIn training only: a second such network (the teacher) and the discriminator, {count:.1f} M parameters.")
-    # weights and SGD momentum of both branches; weights and the two moments of Adam of the discriminator
-    training = 4 * (2 * 2 * student_parameters + 3 * count)
     print(f"checkpoint_latest.pth (preset `plan`, with all of the training state): about {training:.0f} MB.")
-    print(f"Stock nnU-Net's checkpoints (weights and momentum): about {4 * 2 * plain_parameters:.0f} MB.")
+    print(f"Stock nnU-Net's checkpoints (weights and momentum): about {stock:.0f} MB.")
 
 
 if __name__ == "__main__":

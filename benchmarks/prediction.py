@@ -17,7 +17,6 @@ import json
 import os
 import platform
 import shutil
-import statistics
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -26,7 +25,8 @@ from typing import Any
 import numpy as np
 import SimpleITK
 import torch
-from network_size import CHANNELS, PATCH, brats_plan_network
+from brats_plan import CONFIGURATION, PLANS_NAME, BratsPlan
+from paired_ratios import spread, spread_text
 from process_tree import measured
 
 from nnunetv2_mstkd.datasets.demonstration.patient import draw_scans, simulate
@@ -34,15 +34,8 @@ from nnunetv2_mstkd.inference.engines.choice import fastest_engine
 from nnunetv2_mstkd.inference.engines.hardware import bfloat16_units
 from nnunetv2_mstkd.inference.engines.names import CHOICES
 
-NUMBER, DATASET, CONFIGURATION, TRAINER, PLANS = (
-    940,
-    "Dataset940_Prediction",
-    "3d_fullres",
-    "nnUNetTrainer",
-    "nnUNetPlans",
-)
-MODALITIES = ("T1", "T1ce", "T2", "FLAIR")
-SPACING_MM = 1.0
+NUMBER, DATASET, TRAINER = 940, "Dataset940_Prediction", "nnUNetTrainer"
+BRATS = BratsPlan()
 VERSIONS = ("nnunetv2_mstkd", "nnunetv2", "torch", "openvino")
 
 
@@ -83,100 +76,38 @@ def main() -> None:
 # the model and the case ----------------------------------------------------------------------------------------------
 
 
-def write_model(work: Path) -> Path:
+def write_model(work: Path, plan: BratsPlan = BRATS) -> Path:
     """Write the model folder unless it is there, and return it."""
-    folder = work / "results" / DATASET / f"{TRAINER}__{PLANS}__{CONFIGURATION}"
+    folder = work / "results" / DATASET / f"{TRAINER}__{PLANS_NAME}__{CONFIGURATION}"
     checkpoint = folder / "fold_0" / "checkpoint_final.pth"
     if checkpoint.is_file():
         return folder
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    (folder / "plans.json").write_text(json.dumps(plans()))
-    regions = {"whole_tumor": [1, 2, 3], "tumor_core": [2, 3], "enhancing_tumor": 3}
-    dataset_json = {
-        "channel_names": dict(enumerate(MODALITIES)),
-        "labels": {"background": 0, **regions},
-        "regions_class_order": [1, 2, 3],
-        "numTraining": 1,
-        "file_ending": ".nii.gz",
-    }
-    (folder / "dataset.json").write_text(json.dumps(dataset_json))
+    (folder / "plans.json").write_text(json.dumps(plan.plans(DATASET)))
+    (folder / "dataset.json").write_text(json.dumps(plan.dataset_json()))
     torch.manual_seed(0)
     content = {
         "trainer_name": TRAINER,
         "init_args": {"configuration": CONFIGURATION},
         "inference_allowed_mirroring_axes": (0, 1, 2),
-        "network_weights": brats_plan_network().state_dict(),
+        "network_weights": plan.network().state_dict(),
     }
     torch.save(content, checkpoint)
     return folder
 
 
-def plans() -> dict[str, Any]:
-    """Return nnU-Net's plans of BraTS, as far as prediction reads them: the network of network_size.py."""
-    resampling = {"is_seg": False, "order": 3, "order_z": 0, "force_separate_z": None}
-    architecture = {
-        "n_stages": 6,
-        "features_per_stage": [32, 64, 128, 256, 320, 320],
-        "conv_op": "torch.nn.modules.conv.Conv3d",
-        "kernel_sizes": [[3, 3, 3]] * 6,
-        "strides": [[1, 1, 1], *[[2, 2, 2]] * 4, [2, 2, 1]],
-        "n_conv_per_stage": [2] * 6,
-        "n_conv_per_stage_decoder": [2] * 5,
-        "conv_bias": True,
-        "norm_op": "torch.nn.modules.instancenorm.InstanceNorm3d",
-        "norm_op_kwargs": {"eps": 1e-05, "affine": True},
-        "dropout_op": None,
-        "dropout_op_kwargs": None,
-        "nonlin": "torch.nn.LeakyReLU",
-        "nonlin_kwargs": {"inplace": True},
-    }
-    configuration = {
-        "data_identifier": f"{PLANS}_{CONFIGURATION}",
-        "preprocessor_name": "DefaultPreprocessor",
-        "batch_size": 2,
-        "patch_size": list(PATCH),
-        "median_image_size_in_voxels": [140.0, 171.0, 137.0],
-        "spacing": [SPACING_MM] * 3,
-        "normalization_schemes": ["ZScoreNormalization"] * CHANNELS,
-        "use_mask_for_norm": [True] * CHANNELS,
-        "resampling_fn_data": "resample_data_or_seg_to_shape",
-        "resampling_fn_seg": "resample_data_or_seg_to_shape",
-        "resampling_fn_data_kwargs": resampling,
-        "resampling_fn_seg_kwargs": {**resampling, "is_seg": True, "order": 1},
-        "resampling_fn_probabilities": "resample_data_or_seg_to_shape",
-        "resampling_fn_probabilities_kwargs": {**resampling, "order": 1},
-        "architecture": {
-            "network_class_name": "dynamic_network_architectures.architectures.unet.PlainConvUNet",
-            "arch_kwargs": architecture,
-            "_kw_requires_import": ["conv_op", "norm_op", "dropout_op", "nonlin"],
-        },
-        "batch_dice": False,
-    }
-    return {
-        "dataset_name": DATASET,
-        "plans_name": PLANS,
-        "original_median_spacing_after_transp": [SPACING_MM] * 3,
-        "original_median_shape_after_transp": [140, 171, 137],
-        "image_reader_writer": "SimpleITKIO",
-        "transpose_forward": [0, 1, 2],
-        "transpose_backward": [0, 1, 2],
-        "configurations": {CONFIGURATION: configuration},
-        "experiment_planner_used": "ExperimentPlanner",
-        "label_manager": "LabelManager",
-        "foreground_intensity_properties_per_channel": {str(channel): {} for channel in range(CHANNELS)},
-    }
-
-
-def write_case(work: Path) -> Path:
+def write_case(work: Path, plan: BratsPlan = BRATS) -> Path:
     """Write the images of the simulated patient unless they are there, and return their folder."""
     folder = work / "images"
-    files = [folder / f"patient_{channel:04d}.nii.gz" for channel in range(CHANNELS)]
+    files = [folder / f"patient_{channel:04d}.nii.gz" for channel in range(plan.channels)]
     if all(file.is_file() for file in files):
         return folder
     folder.mkdir(parents=True, exist_ok=True)
-    images, _ = simulate(draw_scans(seed=0, patient=0, num_scans=1)[-1], SPACING_MM)
+    images, _ = simulate(draw_scans(seed=0, patient=0, num_scans=1)[-1], plan.spacing_mm)
     for array, file in zip(images, files, strict=True):
-        SimpleITK.WriteImage(SimpleITK.GetImageFromArray(np.asarray(array)), str(file), useCompression=True)
+        image = SimpleITK.GetImageFromArray(np.asarray(array))
+        image.SetSpacing([plan.spacing_mm] * 3)
+        SimpleITK.WriteImage(image, str(file), useCompression=True)
     return folder
 
 
@@ -185,7 +116,7 @@ def write_case(work: Path) -> Path:
 
 def stock(work: Path, images: Path, tta: bool) -> dict[str, float]:
     """Run nnU-Net's command."""
-    named = ("-d", str(NUMBER), "-c", CONFIGURATION, "-tr", TRAINER, "-p", PLANS, "-f", "0")
+    named = ("-d", str(NUMBER), "-c", CONFIGURATION, "-tr", TRAINER, "-p", PLANS_NAME, "-f", "0")
     return _run(work, "stock", "nnUNetv2_predict", *named, "-i", str(images), *_common(tta))
 
 
@@ -235,11 +166,8 @@ def report(record: dict[str, Any]) -> None:
     """Print the ratios."""
     mirrored = "with" if record["tta"] else "without"
     for name in ("times_faster", "memory"):
-        values = record["ratios"][name]
-        spread = f"{min(values):.2f} to {max(values):.2f}"
-        print(
-            f"{name.replace('_', ' ')}, {record['engine']}, {mirrored} TTA: {statistics.median(values):.2f} ({spread})"
-        )
+        told = spread_text(spread(record["ratios"][name]))
+        print(f"{name.replace('_', ' ')}, {record['engine']}, {mirrored} TTA: {told}")
 
 
 def _shown(run: dict[str, float]) -> str:

@@ -2,13 +2,15 @@
 
     python benchmarks/step_scaling.py FOLDER [--rounds 3]      # writes step_scaling.json and step_scaling.png
 
-Time is the median of processor seconds, memory what autograd saves for the backward pass. Tokens are the voxels of the
-deepest stage: they grow as stages are taken away from nnU-Net's BraTS plan, up to the limit of 512. The cost of
-distillation must not grow faster than the networks': the ratio of the two trainers stays or falls.
+Time is processor seconds, its ratios are within a round; memory is what autograd saves for the backward pass, weights
+not counted. Tokens are the voxels of the deepest stage: they grow as stages are taken away from nnU-Net's BraTS plan,
+up to the limit of 512. The cost of distillation must not grow faster than the networks' with patch and modalities: the
+ratio of the two trainers stays or falls. With the tokens it grows, as the maps of attention are their square.
 """
 
 import argparse
 import json
+import math
 import statistics
 import time
 from collections.abc import Sequence
@@ -17,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from bare_trainer import MSTKD, STOCK, make_batch, make_trainer  # first: it sets the environment
+from paired_ratios import ratios, spread, spread_text
+from saved_bytes import saved_bytes
 
 from nnunetv2_mstkd.architectures.multiscale_transformer import patch_embedding_size
-from nnunetv2_mstkd.planning.saved_tensors import SavedTensors
 
 PATCHES = ((32, 32, 32), (64, 32, 32), (64, 64, 32), (64, 64, 64), (96, 64, 64))
 MODALITIES = (2, 3, 4, 5, 6)
@@ -70,23 +73,19 @@ def main() -> None:
 
 
 def measure(point: Point, rounds: int) -> dict[str, Any]:
-    """Return the seconds of a step and the MB that it saves, of each trainer, in paired rounds."""
+    """Return the seconds of each round's steps, and the MB that a step saves for its backward pass, of each trainer."""
     trainers = {name: make_trainer(name, point.patch, 2, point.modalities, stages=point.stages) for name in TRAINERS}
     batch = make_batch(trainers[MSTKD])
-    saved, seconds = {}, {name: [] for name in TRAINERS}
-    for name, trainer in trainers.items():  # also warms up
-        networks = [network for part in ("network", "teacher") if (network := getattr(trainer, part, None))]
-        with SavedTensors(*networks) as counted:
-            trainer.train_step(batch)
-        saved[name] = counted.num_bytes / 2**20
+    for trainer in trainers.values():  # the first step also measures the gradients of the terms, by a pass of its own
         trainer.train_step(batch)
+    saved = {name: saved_bytes(trainer, batch) / 2**20 for name, trainer in trainers.items()}
+    seconds: dict[str, list[float]] = {name: [] for name in TRAINERS}
     for _ in range(rounds):
         for name, trainer in trainers.items():
             started = time.process_time()
             trainer.train_step(batch)
             seconds[name].append(time.process_time() - started)
-    medians = {name: statistics.median(values) for name, values in seconds.items()}
-    return {**asdict(point), "x": _place(point, trainers[STOCK]), "seconds": medians, "saved_mb": saved}
+    return {**asdict(point), "x": _place(point, trainers[STOCK]), "seconds": seconds, "saved_mb": saved}
 
 
 def _place(point: Point, trainer: Any) -> int:
@@ -94,26 +93,25 @@ def _place(point: Point, trainer: Any) -> int:
     if point.axis == "modalities":
         return point.modalities
     if point.axis == "voxels":
-        return _product(point.patch)
+        return math.prod(point.patch)
     grid = list(point.patch)
     for stride in trainer.network.encoder.strides:
         grid = [n // s for n, s in zip(grid, stride, strict=True)]
-    return _product([-(-n // size) for n, size in zip(grid, patch_embedding_size(grid), strict=True)])
+    return math.prod(-(-n // size) for n, size in zip(grid, patch_embedding_size(grid), strict=True))
 
 
-def _product(numbers: Sequence[int]) -> int:
-    result = 1
-    for number in numbers:
-        result *= number
-    return result
+def time_ratios(row: dict[str, Any]) -> list[float]:
+    """Return the seconds of MST-KD over nnU-Net's, of each round."""
+    return ratios(row["seconds"][MSTKD], row["seconds"][STOCK])
 
 
 def _line(row: dict[str, Any]) -> str:
-    seconds, saved = row["seconds"], row["saved_mb"]
+    stock, ours = (statistics.median(row["seconds"][name]) for name in TRAINERS)
+    ratio, saved = spread(time_ratios(row)), row["saved_mb"]
     return (
-        f"{row['axis']} {row['x']}: {seconds[STOCK]:.2f} and {seconds[MSTKD]:.2f} s, "
-        f"ratio {seconds[MSTKD] / seconds[STOCK]:.2f}; {saved[STOCK]:.0f} and {saved[MSTKD]:.0f} MB, "
-        f"ratio {saved[MSTKD] / saved[STOCK]:.2f}"
+        f"{row['axis']} {row['x']}: {stock:.2f} and {ours:.2f} s, "
+        f"ratio {spread_text(ratio)}; "
+        f"{saved[STOCK]:.0f} and {saved[MSTKD]:.0f} MB, ratio {saved[MSTKD] / saved[STOCK]:.2f}"
     )
 
 
@@ -127,11 +125,14 @@ def plot(rows: Sequence[dict[str, Any]], file: Path) -> None:
     for column, name in enumerate(axes_of):
         points = sorted((row for row in rows if row["axis"] == name), key=lambda row: row["x"])
         x = [row["x"] for row in points]
-        for panel, quantity in enumerate(("seconds", "saved_mb")):
-            for trainer in TRAINERS:
-                grid[panel, column].plot(x, [row[quantity][trainer] for row in points], marker=".", label=trainer)
-            ratios = [row[quantity][MSTKD] / row[quantity][STOCK] for row in points]
-            grid[2, column].plot(x, ratios, marker=".", label=quantity.replace("_mb", " for backward"))
+        for trainer in TRAINERS:
+            seconds = [statistics.median(row["seconds"][trainer]) for row in points]
+            for panel, values in enumerate((seconds, [row["saved_mb"][trainer] for row in points])):
+                grid[panel, column].plot(x, values, marker=".", label=trainer)
+        of_time = [statistics.median(time_ratios(row)) for row in points]
+        of_memory = [row["saved_mb"][MSTKD] / row["saved_mb"][STOCK] for row in points]
+        for values, label in ((of_time, "seconds"), (of_memory, "MB saved")):
+            grid[2, column].plot(x, values, marker=".", label=label)
         grid[0, column].set_title(name)
         for panel, label in enumerate(("s a step", "MB saved for backward", "MST-KD over nnU-Net")):
             grid[panel, column].set(ylabel=label, ylim=(0, None))

@@ -11,13 +11,22 @@ the networks were built is told, too; and the bytes that autograd saves for the 
 
 import argparse
 import json
-import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from bare_trainer import MSTKD, SMALL_PATCH, STOCK, make_batch, make_trainer  # first: it sets the environment
+
+import torch  # isort: skip
+from brats_plan import FEATURES, patch_of, patch_text
+from paired_ratios import ratios, spread, spread_text
+from saved_bytes import saved_bytes
+
+from nnunetv2_mstkd.distillation.step import needs_attention
+from nnunetv2_mstkd.distillation.subset_draw import mask_modalities
 
 BARS = {"step": 2.3, "rest": 0.06, "peak": 2.2}
 REPORTED = "MEMORY="
@@ -31,9 +40,17 @@ def main() -> None:
         _memory_inside(arguments)
         return
     rounds = measure_time(arguments)
-    memory = {name: measure_memory(name, arguments) for name in ("nnUNetTrainer", "nnUNetTrainerMSTKD")}
-    result = {"patch": arguments.patch, "batch": arguments.batch, "settings": arguments.settings, "threads": _threads(),
-              "seconds": rounds, "memory": memory, **summary(rounds, memory)}  # fmt: skip
+    memory = {name: measure_memory(name, arguments) for name in (STOCK, MSTKD)}
+    result = {
+        "patch": patch_text(arguments.patch),
+        "batch": arguments.batch,
+        "stages": arguments.stages,
+        "settings": arguments.settings,
+        "threads": torch.get_num_threads(),
+        "seconds": rounds,
+        "memory": memory,
+        **summary(rounds, memory),
+    }
     report(result)
     if arguments.json:
         arguments.json.write_text(json.dumps(result, indent=1))
@@ -41,8 +58,9 @@ def main() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--patch", default="64x96x64", help="voxels, divisible by 32, 32 and 16")
+    parser.add_argument("--patch", type=patch_of, default=SMALL_PATCH, help="voxels, divisible by 32, 32 and 16")
     parser.add_argument("--batch", type=int, default=2)
+    parser.add_argument("--stages", type=int, default=len(FEATURES), help="of the plan, from the finest (default: all)")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--settings", type=json.loads, default={}, help="JSON, for the plans' section mstkd")
     parser.add_argument("--json", type=Path, help="file to write")
@@ -50,22 +68,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def patch_of(text: str) -> tuple[int, ...]:
-    """Return the voxels of a text such as 64x96x64."""
-    return tuple(int(n) for n in text.split("x"))
-
-
-def _threads() -> int:
-    import torch
-
-    return torch.get_num_threads()
-
-
 def _make(name: str, arguments: argparse.Namespace) -> Any:
-    from bare_trainer import make_trainer
-
-    settings = arguments.settings if "MSTKD" in name else {}
-    return make_trainer(name, patch_of(arguments.patch), arguments.batch, settings=settings)
+    settings = arguments.settings if name == MSTKD else {}
+    return make_trainer(name, arguments.patch, arguments.batch, settings=settings, stages=arguments.stages)
 
 
 # time ----------------------------------------------------------------------------------------------------------------
@@ -73,9 +78,7 @@ def _make(name: str, arguments: argparse.Namespace) -> Any:
 
 def measure_time(arguments: argparse.Namespace) -> dict[str, list[float]]:
     """Return the seconds of each round: `stock`, `mstkd` and `branches`, what MST-KD's networks take by themselves."""
-    from bare_trainer import make_batch
-
-    stock, ours = _make("nnUNetTrainer", arguments), _make("nnUNetTrainerMSTKD", arguments)
+    stock, ours = _make(STOCK, arguments), _make(MSTKD, arguments)
     batch = make_batch(ours)
     parts: dict[str, Callable[[], Any]] = {
         "stock": lambda: stock.train_step(batch),
@@ -95,11 +98,6 @@ def measure_time(arguments: argparse.Namespace) -> dict[str, list[float]]:
 
 def run_branches(trainer: Any, batch: dict[str, Any]) -> None:
     """Run the forward and backward passes of both branches, without any loss, optimiser or discriminator."""
-    import torch
-
-    from nnunetv2_mstkd.distillation.step import needs_attention
-    from nnunetv2_mstkd.distillation.subset_draw import mask_modalities
-
     trainer.optimizer.zero_grad(set_to_none=True)
     image, available = trainer.available_image(batch)
     masked = mask_modalities(image, trainer.training_mask(available))
@@ -113,35 +111,22 @@ def run_branches(trainer: Any, batch: dict[str, Any]) -> None:
 
 def measure_memory(name: str, arguments: argparse.Namespace) -> dict[str, float]:
     """Return the memory of a trainer's steps in MB, measured in a process of its own."""
-    options = [
-        "--patch",
-        arguments.patch,
-        "--batch",
-        str(arguments.batch),
-        "--settings",
-        json.dumps(arguments.settings),
-    ]
-    command = [sys.executable, __file__, "--inside", name, *options]
+    plan = ("--patch", patch_text(arguments.patch), "--batch", str(arguments.batch), "--stages", str(arguments.stages))
+    command = [sys.executable, __file__, "--inside", name, *plan, "--settings", json.dumps(arguments.settings)]
     printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     (line,) = [line for line in printed.splitlines() if line.startswith(REPORTED)]
     return dict(json.loads(line.removeprefix(REPORTED)))
 
 
 def _memory_inside(arguments: argparse.Namespace) -> None:
-    from bare_trainer import make_batch
-
-    from nnunetv2_mstkd.planning.saved_tensors import SavedTensors
-
     before = _peak_mb()
     trainer = _make(arguments.inside, arguments)
     batch = make_batch(trainer)
     for _ in range(WARM_UP):
         trainer.train_step(batch)
     peak = _peak_mb()
-    networks = [getattr(trainer, name, None) for name in ("network", "teacher", "discriminator")]
-    with SavedTensors(*[network for network in networks if network is not None]) as saved:
-        trainer.train_step(batch)
-    print(f"{REPORTED}{json.dumps({'before': before, 'peak': peak, 'saved': saved.num_bytes / 2**20})}", flush=True)
+    memory = {"before": before, "peak": peak, "saved": saved_bytes(trainer, batch) / 2**20}
+    print(f"{REPORTED}{json.dumps(memory)}", flush=True)
 
 
 def _peak_mb() -> float:
@@ -155,39 +140,30 @@ def _peak_mb() -> float:
 
 def summary(rounds: dict[str, list[float]], memory: dict[str, dict[str, float]]) -> dict[str, Any]:
     """Return the ratios: time with median and extremes of the rounds, memory of ours over nnU-Net's."""
-    stock, ours = memory["nnUNetTrainer"], memory["nnUNetTrainerMSTKD"]
+    stock, ours = memory[STOCK], memory[MSTKD]
     return {
-        "step": spread([m / s for m, s in zip(rounds["mstkd"], rounds["stock"], strict=True)]),
-        "rest": spread([1 - b / m for b, m in zip(rounds["branches"], rounds["mstkd"], strict=True)]),
+        "step": spread(ratios(rounds["mstkd"], rounds["stock"])),
+        "rest": spread([1 - share for share in ratios(rounds["branches"], rounds["mstkd"])]),
         "peak": ours["peak"] / stock["peak"],
         "peak_of_networks": (ours["peak"] - ours["before"]) / (stock["peak"] - stock["before"]),
         "saved": ours["saved"] / stock["saved"],
     }
 
 
-def spread(values: Sequence[float]) -> dict[str, float]:
-    """Return median and extremes."""
-    return {"median": statistics.median(values), "lowest": min(values), "highest": max(values)}
-
-
 def report(result: dict[str, Any]) -> None:
     """Print what was measured."""
-    print(f"\npatch {result['patch']}, batch {result['batch']}, {result['threads']} threads, {result['settings']}")
+    plan = f"patch {result['patch']}, batch {result['batch']}, {result['stages']} stages"
+    print(f"\n{plan}, {result['threads']} threads, {result['settings']}")
     for name, seconds in result["seconds"].items():
         print(f"  {name}: {', '.join(f'{s:.2f}' for s in seconds)} s")
-    step, rest = result["step"], result["rest"]
-    print(
-        f"step over nnU-Net's: {step['median']:.3f} ({step['lowest']:.3f} to {step['highest']:.3f}); "
-        f"bar: {BARS['step']}"
-    )
-    print(
-        f"not the branches' own passes: {rest['median']:.1%} ({rest['lowest']:.1%} to {rest['highest']:.1%}); "
-        f"bar: {BARS['rest']:.0%}"
-    )
+    print(f"step over nnU-Net's: {spread_text(result['step'], '.3f')}; bar: {BARS['step']}")
+    print(f"not the branches' own passes: {spread_text(result['rest'], '.1%')}; bar: {BARS['rest']:.0%}")
     for name, memory in result["memory"].items():
         print(f"  {name}: {', '.join(f'{key} {value:.0f} MB' for key, value in memory.items())}")
-    print(f"peak over nnU-Net's: {result['peak']:.2f}; bar: {BARS['peak']}; without what is there before the networks: "
-          f"{result['peak_of_networks']:.2f}; saved for backward: {result['saved']:.2f}")  # fmt: skip
+    print(
+        f"peak over nnU-Net's: {result['peak']:.2f}; bar: {BARS['peak']}; without what is there before the networks: "
+        f"{result['peak_of_networks']:.2f}; saved for backward: {result['saved']:.2f}"
+    )
 
 
 if __name__ == "__main__":
