@@ -8,6 +8,7 @@ from arms import EVERY_ARM
 from evidence_statistics import Result, arm_spread, of_arm, paired_by_case, paired_by_repeat, region_means
 
 from nnunetv2_mstkd.regions import Region
+from nnunetv2_mstkd.workflow.results_and_costs import COST_COLUMNS, cost_cells
 
 Costs = Mapping[str, Any]  # what benchmarks/method_costs.py writes
 NOTES = (
@@ -34,12 +35,11 @@ def comparison_table(results: Sequence[Result], costs: Costs | None, against: st
     """Return the table as Markdown, a row per arm; arguments as `comparison`."""
     regions = [region for region in region_means(results[0]) if region != "mean"]
     short = [Region(region, ()).short for region in regions]
-    head = ["method", "n", *short, "mean", f"minus {against}", "better"]
-    head += ["parameters (M)", "training only (M)", "GFLOP", "one modality", "step", "saved", "tile", "one modality"]
+    head = ["method", "n", *short, "mean", f"minus {against}", "better", *COST_COLUMNS]
     rows = [head, ["---"] * len(head)]
     for arm, found in comparison(results, costs, against).items():
         dice = [_percent(found["dice"][region]) for region in (*regions, "mean")]
-        rows.append([arm, str(found["runs"]), *dice, *_difference(found), *_cost_cells(found["costs"])])
+        rows.append([arm, str(found["runs"]), *dice, *_difference(found), *cost_cells(found["costs"])])
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     notes = "\n".join(NOTES).format(against=against)
     return f"{notes}\n\n{table}{_measured(costs)}"
@@ -64,21 +64,6 @@ def _difference(found: Mapping[str, Any]) -> list[str]:
         return ["", ""]
     better, cases = found["better_cases"]
     return [_percent(found["minus"], sign="+"), f"{better}/{cases}"]
-
-
-def _cost_cells(cost: Mapping[str, Any] | None) -> list[str]:
-    if cost is None:
-        return [""] * 8
-    return [
-        f"{cost['parameters'] / 1e6:.2f}",
-        f"{cost['training_only_parameters'] / 1e6:.2f}",
-        f"{cost['flops'] / 1e9:.2f}",
-        f"{cost['flops_one'] / 1e9:.2f}",
-        f"{cost['step']['median']:.2f}",
-        f"{cost['saved_ratio']:.2f}",
-        f"{cost['tile']['median']:.2f}",
-        f"{cost['tile_one']['median']:.2f}",
-    ]
 
 
 def _measured(costs: Costs | None) -> str:

@@ -1,5 +1,6 @@
 """The discriminator of segmentations with the images rebuilt beside them (L1; training only)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -15,7 +16,8 @@ class ImageDiscriminator(nn.Module):
     """Score places of an image: near 1 for "made from all modalities", near 0 for "from some of them".
 
     Args:
-        encoder: of the plan; its first four stages give widths and strides.
+        encoder: gives strides, operations and normalisation of the plan's first four stages, whatever its own widths.
+        widths: of the plan's stages.
         channels: of the input.
 
     Source: RA-HVED's released code: four strided convolutions with leaky rectifiers of slope 0.2, normalised after the
@@ -23,11 +25,11 @@ class ImageDiscriminator(nn.Module):
     4), which keep the plan's grids whatever the strides.
     """
 
-    def __init__(self, encoder: Any, channels: int) -> None:
+    def __init__(self, encoder: Any, widths: Sequence[int], channels: int) -> None:
         super().__init__()
         conv_op, layers = encoder.conv_op, []
-        widths = encoder.output_channels[:_MAX_LAYERS]
-        for index, (width, stride) in enumerate(zip(widths, encoder.strides[:_MAX_LAYERS], strict=True)):
+        stages = list(zip(widths, encoder.strides, strict=True))[:_MAX_LAYERS]
+        for index, (width, stride) in enumerate(stages):
             layers.append(conv_op(channels, width, 3, maybe_convert_scalar_to_list(conv_op, stride), 1))
             if index > 0 and encoder.norm_op is not None:
                 layers.append(encoder.norm_op(width, **(encoder.norm_op_kwargs or {})))

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from nnunetv2_mstkd.architectures.multiscale_transformer import MultiScaleTransformer
 from nnunetv2_mstkd.architectures.plan_parts import stage_grids, take_encoder_and_decoder
-from nnunetv2_mstkd.architectures.style_fusion import StyleContentFusion
+from nnunetv2_mstkd.architectures.style_fusion import MST_KD_STAGES, StyleContentFusion
 from nnunetv2_mstkd.architectures.transformer_size import transformer_size
 
 
@@ -45,6 +45,7 @@ class MSTKDNetwork(nn.Module):
         preset: name of the transformer's size, "plan" or "paper".
         use_transformer: False leaves out transformer and taps (the ablation noMSTKD).
         use_style_fusion: False leaves out style, content and fusion (noGSME): the bottleneck is the plan's own.
+        style_stages: of the fusion, MST_KD_STAGES or SMU_NET_STAGES.
 
     Raises:
         UnsupportedNetworkError: if the plan's network has no such encoder and decoder, or fewer than two stages.
@@ -60,6 +61,7 @@ class MSTKDNetwork(nn.Module):
         preset: str = "plan",
         use_transformer: bool = True,
         use_style_fusion: bool = True,
+        style_stages: tuple[int, ...] = MST_KD_STAGES,
     ) -> None:
         super().__init__()
         self.encoder: Any
@@ -74,7 +76,7 @@ class MSTKDNetwork(nn.Module):
             grid = stage_grids(encoder, patch_size)[-1]
             self.transformer = MultiScaleTransformer(encoder.conv_op, features, grid, size)
         if use_style_fusion:
-            self.fusion = StyleContentFusion(encoder)
+            self.fusion = StyleContentFusion(encoder, style_stages)
 
     def forward(
         self, image: Tensor, return_features: bool = False, return_attention: bool = False
@@ -97,7 +99,7 @@ class MSTKDNetwork(nn.Module):
             for tap, stage in enumerate(self.transformer.stages):
                 skips[stage] = encoded[stage] + multiscale[tap]
         if self.fusion is not None:
-            skips[-1], style, content = self.fusion(encoded[-2], encoded[-1], skips[-1])
+            skips[-1], style, content = self.fusion(encoded, skips[-1])
         if not return_features:
             # the decoder needs the skips alone; what distillation would compare must not outlive this point
             del encoded, multiscale, style, content

@@ -9,6 +9,7 @@ from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from torch import GradScaler, Tensor, nn
 
 from nnunetv2_mstkd.distillation.terms import ADVERSARIAL
+from nnunetv2_mstkd.trainers.checkpoint import load_weights_into
 from nnunetv2_mstkd.trainers.optimizer import optimize
 from nnunetv2_mstkd.unwrap import unwrap
 
@@ -55,8 +56,12 @@ class Adversary:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take back what `state_dict` returned."""
-        unwrap(self.discriminator).load_state_dict(state["weights"])
+        """Take back what `state_dict` returned.
+
+        Raises:
+            CheckpointError: if it is of a discriminator of another version of this package.
+        """
+        load_weights_into(unwrap(self.discriminator), state["weights"], "discriminator")
         self.optimizer.load_state_dict(state["optimizer_state"])
         if self.scaler is not None and state["grad_scaler_state"] is not None:
             self.scaler.load_state_dict(state["grad_scaler_state"])

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from nnunetv2_mstkd.distillation.settings import SECTION
 from nnunetv2_mstkd.errors import CheckpointError
@@ -63,6 +64,26 @@ def read_checkpoint(filename: str, device: torch.device) -> tuple[dict[str, Any]
     if state is None and path.name == _FINAL and beside.is_file():
         state = _load(beside, device)
     return checkpoint, state
+
+
+def load_weights_into(module: nn.Module, weights: Mapping[str, Tensor], what: str) -> None:
+    """Load a checkpoint's weights into a bare module.
+
+    Args:
+        module: that this version of the package makes.
+        weights: its state dict, of the checkpoint.
+        what: the module is, for the message.
+
+    Raises:
+        CheckpointError: if they are of another architecture.
+    """
+    try:
+        module.load_state_dict(weights)
+    except RuntimeError as error:  # torch's, with a line for each weight
+        raise CheckpointError(
+            f"The {what} of the checkpoint is not built as this version of nnunetv2_mstkd builds it for these plans. "
+            f"Continue with the version that wrote the checkpoint, or start anew without --c. {str(error)[:500]}"
+        ) from error
 
 
 def training_state_file(checkpoint: Path) -> Path:

@@ -8,6 +8,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from torch import Tensor, nn
 
 from nnunetv2_mstkd.architectures import MSTKDNetwork
+from nnunetv2_mstkd.architectures.style_fusion import MST_KD_STAGES
 from nnunetv2_mstkd.distillation.settings import DistillationSettings, settings_from_plans
 from nnunetv2_mstkd.distillation.term_modules import build_discriminators, build_regressor
 from nnunetv2_mstkd.distillation.terms import ADVERSARIAL, active_weights
@@ -27,6 +28,7 @@ class DistillationTrainer(DedicatedTrainer):
     """
 
     default_settings: ClassVar[DistillationSettings] = DistillationSettings()
+    style_stages: ClassVar[tuple[int, ...]] = MST_KD_STAGES  # what the style is made of
     settings: DistillationSettings
     adversaries: Adversaries
     regressor: Any  # under DDP in its wrapper; None where no term needs it
@@ -53,10 +55,13 @@ class DistillationTrainer(DedicatedTrainer):
             preset=settings.preset,
             use_transformer=settings.use_multiscale_transformer,
             use_style_fusion=settings.use_style_matching,
+            style_stages=cls.style_stages,
         )
 
-    def _build_branch(self, use_transformer: bool, use_style_fusion: bool) -> Any:
-        """Build a network beside the student."""
+    def _build_branch(
+        self, use_transformer: bool, use_style_fusion: bool, style_stages: tuple[int, ...] | None = None
+    ) -> Any:
+        """Build a network beside the student; without `style_stages` its style is made of the student's."""
         plan_network = super().build_bare_network(
             self.plans_manager,
             self.configuration_manager,
@@ -70,6 +75,7 @@ class DistillationTrainer(DedicatedTrainer):
             preset=self.settings.preset,
             use_transformer=use_transformer,
             use_style_fusion=use_style_fusion,
+            style_stages=self.style_stages if style_stages is None else style_stages,
         ).to(self.device)
         return self.compiled(branch)
 

@@ -59,7 +59,7 @@ class nnUNetTrainerRAHVED(MultiEncoderTrainer):
         if self.settings.weight_adversarial > 0:
             network: Any = unwrap(self.network)
             channels = self.label_manager.num_segmentation_heads + len(self.modalities)
-            discriminators[ADVERSARIAL] = ImageDiscriminator(network.encoders[0], channels)
+            discriminators[ADVERSARIAL] = ImageDiscriminator(network.encoders[0], network.stage_features, channels)
         is_scaled = self.grad_scaler is not None
         self.adversaries = Adversaries(
             discriminators, self.device, self.settings.discriminator_lr, self.num_epochs, is_scaled

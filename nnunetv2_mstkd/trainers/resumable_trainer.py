@@ -10,6 +10,7 @@ from torch import Tensor
 
 from nnunetv2_mstkd.errors import CheckpointError
 from nnunetv2_mstkd.trainers.checkpoint import (
+    load_weights_into,
     read_checkpoint,
     require_same_run,
     set_earlier_run_aside,
@@ -65,8 +66,12 @@ class ResumableTrainer(SettingsTrainer):
             self.grad_scaler.load_state_dict(state["grad_scaler_state"])
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Load the student's weights."""
-        unwrap(self.network).load_state_dict(weights)
+        """Load the student's weights.
+
+        Raises:
+            CheckpointError: if they are of a network of another version of this package.
+        """
+        load_weights_into(unwrap(self.network), weights, "network")
 
     def save_checkpoint(self, filename: str) -> None:
         """Write a checkpoint with nnU-Net's keys; `network_weights` is the student alone."""

@@ -103,6 +103,12 @@ def costs(config: Configuration) -> list[str]:
     return _with_environment(config, 0, ["python3", str(config.costs_script), *options])
 
 
+def results_and_costs(config: Configuration) -> list[str]:
+    """Put what the trainers give and what they cost into one table; `SUMMARY COSTS TABLE` are still to be added."""
+    command = ["python3", "-m", "nnunetv2_mstkd.workflow.results_and_costs", "--plans", config.plans[0]]
+    return _with_environment(config, 0, command)
+
+
 def _variable(config: Configuration, name: str) -> str | None:
     return config.environment.get(name, os.environ.get(name))
 

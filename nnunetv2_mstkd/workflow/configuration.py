@@ -38,7 +38,7 @@ class Configuration:
         subsets: to score; empty: all.
         parts: jobs that share the cases of one training.
         cohort_options, plan_options, train_options, benchmark_options, report_options: further ones for the commands.
-        costs_script: benchmarks/method_costs.py of the source code, for the table of costs; None: none is made.
+        costs_script: benchmarks/method_costs.py of the source code, for the table of results and costs; None: no such.
         environment: variables for all commands.
     """
 

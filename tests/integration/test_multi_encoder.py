@@ -260,7 +260,7 @@ def test_openvino_compiles_a_network_for_each_subset_and_keeps_them(model, image
 
 def test_engines_are_compared_once_for_each_subset(model, image, monkeypatch):
     monkeypatch.setattr("nnunetv2_mstkd.inference.engines.choice.fastest_engine", lambda: "torch-bfloat16")
-    monkeypatch.setattr("nnunetv2_mstkd.inference.engines.agreement.LEAST_SHARE", 0.0)
+    monkeypatch.setattr("nnunetv2_mstkd.inference.engines.agreement.LEAST_DICE", 0.0)
     monkeypatch.setattr("nnunetv2_mstkd.inference.engines.agreement.CLEAR_MARGIN", 1e9)
     predictor = build_predictor(load_model(model(ONE)), CPU, mirroring=False, warn=pytest.fail)
     tried = []

@@ -1,6 +1,7 @@
 """The mask at prediction, by nnU-Net's own predictor in this process; test_commands.py has the commands."""
 
 import shutil
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from nnunetv2_mstkd.errors import ModalityError
 pytestmark = pytest.mark.slow
 
 TRAINERS = ("nnUNetTrainerMSTKD_1epoch", "nnUNetTrainerModalityDropout_1epoch")
+# the rivals with one encoder; test_multi_encoder.py has the others
+RIVALS = ("nnUNetTrainerACN_1epoch", "nnUNetTrainerSMUNet_1epoch")
 
 
 @pytest.fixture
@@ -47,8 +50,9 @@ def zero_filled(files: list[str], channels: list[int], folder: Path) -> list[str
     return copies
 
 
-@pytest.mark.parametrize("name", TRAINERS)
-@pytest.mark.parametrize("variant", ["regions", "anisotropic"])
+@pytest.mark.parametrize(
+    ("name", "variant"), [*product(TRAINERS, ("regions", "anisotropic")), *product(RIVALS, ("regions",))]
+)
 def test_the_mask_equals_zero_filled_files(trained_model, make_dataset, predict, tmp_path, name, variant):
     """All channels share one head with exact zeros outside, so that the union of non-zero voxels stays."""
     model, dataset = trained_model(name, variant), make_dataset(variant)
@@ -93,11 +97,14 @@ def test_the_mask_holds_for_every_fold_of_an_ensemble(trained_model, make_datase
     assert not np.array_equal(masked, predict(model, files, "T1", folds=(0,)))
 
 
-def test_a_fixed_subset_is_fixed_at_prediction(trained_model, make_dataset, predict, tmp_path):
-    model = trained_model("nnUNetTrainerModalityDropout_1epoch", settings={"fixed_subset": "T1ce,FLAIR"})
+@pytest.mark.parametrize("name", ["nnUNetTrainerModalityDropout_1epoch", *RIVALS])
+def test_a_fixed_subset_is_fixed_at_prediction(trained_model, make_dataset, predict, tmp_path, name):
+    """A model that is dedicated to one subset: ACN and SMU-Net as they were published."""
+    model = trained_model(name, settings={"fixed_subset": "T1ce,FLAIR"})
     files = make_dataset("regions").test_files(make_dataset("regions").test_cases[0])
     expected = predict(model, files)
     assert np.array_equal(expected, predict(model, zero_filled(files, [0, 2], tmp_path)))
+    assert not np.array_equal(expected, predict(model, zero_filled(files, [1], tmp_path)))
     assert np.array_equal(expected, predict(model, files, "T1,T1ce,FLAIR"))
     with pytest.raises(ModalityError, match=r"asks for T1ce.*T1ce\+FLAIR alone"):
         predict(model, files, "T1ce")

@@ -123,8 +123,8 @@ def test_there_is_a_job_for_each_unit(write):
 def test_the_comparison_is_one_target_from_cohort_to_costs(write):
     workflow = write(cohort=True, plan=True, costs_script="method_costs.py")
     (workflow.folder / "method_costs.py").touch()
-    jobs = {"cohort": 1, "plan": 1, "splits": 1, "train": 2, "benchmark": 2, "report": 1, "costs": 1}
-    assert workflow.counts("comparison") == {**jobs, "comparison": 1}
+    jobs = {"cohort": 1, "plan": 1, "splits": 1, "train": 2, "benchmark": 2, "report": 1}
+    assert workflow.counts("comparison") == {**jobs, "costs": 1, "results_and_costs": 1, "comparison": 1}
     assert write().counts("comparison") == {"splits": 1, "train": 2, "benchmark": 2, "report": 1, "comparison": 1}
 
 
@@ -143,6 +143,28 @@ def test_costs_ask_for_a_number_of_cores_and_are_measured_once(write):
         (workflow.folder / name).touch()
         os.utime(workflow.folder / name, (len(name), len(name)))
     assert "costs" not in workflow.counts("costs.json")
+    jobs = workflow.counts("comparison.md")
+    assert jobs["results_and_costs"] == 1
+    assert "costs" not in jobs
+
+
+def test_results_and_costs_are_joined_by_a_job(write):
+    workflow = write(costs_script="method_costs.py")
+    files = {
+        "method_costs.py": "",
+        "costs.json": '{"patch": [8, 8, 8], "batch": 2, "threads": 1, "methods": {}}',
+        "summary.json": json.dumps(
+            {
+                "regions": [],
+                "models": [{"title": "MST-KD", "trainer": OURS, "plans": PLANS}],
+                "metrics": {"dice": {"averages": [{"model": "MST-KD", "region": "all", "mean": 0.5}]}},
+            }
+        ),
+    }
+    for name, text in files.items():
+        (workflow.folder / name).write_text(text)
+    workflow.run("--allowed-rules", "results_and_costs", "--", "comparison.md")
+    assert "| MST-KD | 50.0 |" in (workflow.folder / "comparison.md").read_text()
 
 
 def test_a_script_of_costs_that_is_not_there_is_refused_before_any_job(write):

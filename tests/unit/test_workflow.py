@@ -16,6 +16,7 @@ from nnunetv2_mstkd.cli import workflow as cli
 from nnunetv2_mstkd.errors import SettingsError
 from nnunetv2_mstkd.trainers import TRAINERS
 from nnunetv2_mstkd.workflow import child, commands, planning, repeat, training
+from nnunetv2_mstkd.workflow import folder as workflow_folder
 from nnunetv2_mstkd.workflow.configuration import read_configuration
 from nnunetv2_mstkd.workflow.folder import COMPARISONS, write_workflow
 
@@ -446,6 +447,35 @@ def test_costs_are_of_the_trainers_on_the_plan():
         *("--dataset-json", f"{folder}/dataset.json", "--configuration", "3d_fullres"),
         *("--trainers", "nnUNetTrainer,nnUNetTrainerMSTKD"),
     ]
+
+
+def test_costs_stand_beside_the_results_of_the_first_plans():
+    command = commands.results_and_costs(config(plans=["Small", "Large"]))
+    assert options(command) == ["python3", "-m", "nnunetv2_mstkd.workflow.results_and_costs", "--plans", "Small"]
+
+
+@pytest.mark.parametrize("name", COMPARISONS)
+def test_a_comparison_measures_costs_where_the_source_code_has_the_script(name, tmp_path, monkeypatch):
+    yaml = pytest.importorskip("yaml")
+    for file, expected in ((__file__, Path(__file__)), ("/nowhere/method_costs.py", None)):
+        monkeypatch.setattr("nnunetv2_mstkd.workflow.folder._COSTS_SCRIPT", Path(file))
+        folder = tmp_path / str(expected is None)
+        write_workflow(folder, COMPARISONS[name])
+        found = yaml.safe_load((folder / "config.yaml").read_text())
+        assert read_configuration({**found, "raw": "/r", "preprocessed": "/p"}, {}, folder).costs_script == expected
+
+
+def test_a_workflow_of_ones_own_measures_none(tmp_path, monkeypatch):
+    monkeypatch.setattr("nnunetv2_mstkd.workflow.folder._COSTS_SCRIPT", Path(__file__))
+    write_workflow(tmp_path)
+    assert "\ncosts_script: null\n" in (tmp_path / "config.yaml").read_text()
+
+
+def test_the_script_of_costs_is_where_the_source_code_has_it(checkout):
+    if (checkout / "nnunetv2_mstkd") != Path(commands.__file__).parents[1]:
+        pytest.skip("the package is installed, without the source code")
+    assert checkout / "benchmarks" / "method_costs.py" == workflow_folder._COSTS_SCRIPT
+    assert workflow_folder._COSTS_SCRIPT.is_file()
 
 
 def test_without_snakemake_it_writes_all_the_same(tmp_path, monkeypatch, capsys):

@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from nnunetv2_mstkd.architectures.grid_resize import resize
 from nnunetv2_mstkd.architectures.multi_encoder.channel_attention import ChannelAttention
+from nnunetv2_mstkd.architectures.multi_encoder.decoder_walk import walk_decoder
 from nnunetv2_mstkd.architectures.multi_encoder.fusion_transformer import (
     fusion_transformer_block,
     fusion_transformer_size,
@@ -86,18 +87,13 @@ class M2FTransNetwork(MultiEncoderNetwork):
 
     def decode(self, skips: list[Tensor], encoded: list[Tensor], modality_mask: Tensor) -> Tensor | list[Tensor]:
         """Return the logits: as the plan's decoder, with channel attention at its first stage."""
-        *skips, feature = skips
-        logits = []
-        parts = zip(self.decoder.transpconvs, self.decoder.stages, self.decoder.seg_layers, strict=True)
-        for step, (upsample, stage, head) in enumerate(parts):
-            feature = upsample(feature)
-            skip = skips[-1 - step]
+
+        def join(step: int, feature: Tensor, skip: Tensor) -> Tensor:
             if step == 0:
                 skip = self.above_attention(feature, skip, modality_mask)
-            feature = stage(torch.cat((feature, skip), dim=1))
-            if self.decoder.deep_supervision or step == len(skips) - 1:
-                logits.append(head(feature))
-        return logits[::-1] if self.decoder.deep_supervision else logits[-1]
+            return torch.cat((feature, skip), dim=1)
+
+        return walk_decoder(self.decoder, skips, join)
 
     def _attend(self, deepest: Tensor, modality_mask: Tensor) -> tuple[Tensor, Tensor]:
         """Return the tokens (B, M + 1, width, *token_grid), those of the fusion last, and the spatial weights."""

@@ -38,6 +38,10 @@ class MultiEncoderNetwork(nn.Module, ABC):
     images: by `modality_mask` in training, where each sample has a subset of its own, and by `present` in prediction,
     where the encoders of all others do not run. What an image holds is never asked.
 
+    Samples are independent of each other but for batch normalisation, which no plan of nnU-Net's has: in training its
+    statistics are over all images of a modality in a batch, those that a case lacks (zeros) and that a mask leaves out
+    among them.
+
     Args:
         build: makes the plan's U-Nets.
         num_modalities: M.

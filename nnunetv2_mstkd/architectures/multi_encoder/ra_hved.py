@@ -8,6 +8,7 @@ from dynamic_network_architectures.initialization.weight_init import InitWeights
 from torch import Tensor, nn
 
 from nnunetv2_mstkd.architectures.grid_resize import resize
+from nnunetv2_mstkd.architectures.multi_encoder.decoder_walk import walk_decoder
 from nnunetv2_mstkd.architectures.multi_encoder.multi_encoder_network import BuildPlanNetwork, MultiEncoderNetwork
 from nnunetv2_mstkd.architectures.multi_encoder.product_of_experts import product_of_experts
 from nnunetv2_mstkd.architectures.multi_encoder.roi_attention import RegionAttentiveSkip
@@ -89,13 +90,8 @@ class RAHVEDNetwork(MultiEncoderNetwork):
 
     def decode(self, skips: list[Tensor], encoded: list[Tensor], modality_mask: Tensor) -> Tensor | list[Tensor]:
         """Return the logits: the plan's decoder, its skips weighted by attention."""
-        decoder = self.decoder
-        feature, logits = skips[-1], []  # logits coarsest first
-        for s, attend in enumerate(self.attentive_skips):
-            feature = decoder.stages[s](attend(decoder.transpconvs[s](feature), skips[-2 - s]))
-            if decoder.deep_supervision or s == len(decoder.stages) - 1:
-                logits.append(decoder.seg_layers[s](feature))
-        return logits[::-1] if decoder.deep_supervision else logits[0]
+        attend = self.attentive_skips
+        return walk_decoder(self.decoder, skips, lambda step, feature, skip: attend[step](feature, skip))
 
 
 class LatentExpansion(nn.Module):

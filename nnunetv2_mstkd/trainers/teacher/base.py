@@ -2,14 +2,20 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from torch import Tensor, nn
 
 from nnunetv2_mstkd.architectures import NetworkFeatures
 
-# (use_transformer, use_style_fusion) -> a branch on the trainer's plans, on its device, compiled where it compiles
-BuildBranch = Callable[[bool, bool], Any]
+
+class BuildBranch(Protocol):
+    """Makes a branch on the trainer's plans, on its device, compiled where it compiles."""
+
+    def __call__(
+        self, use_transformer: bool, use_style_fusion: bool, style_stages: tuple[int, ...] | None = None
+    ) -> Any:
+        """Build it; arguments as for MSTKDNetwork, None for the student's stages."""
 
 
 class Teacher(ABC):

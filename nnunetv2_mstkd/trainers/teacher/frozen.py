@@ -50,7 +50,7 @@ class FrozenTeacher(TeacherWithoutGradient):
         require_same_task(loaded, self.init_args)
         require_features(loaded, self.settings)
         self.sha256 = loaded.sha256
-        self.network = self.build(loaded.has_transformer, loaded.has_style_fusion)
+        self.network = self.build(loaded.has_transformer, loaded.has_style_fusion, loaded.style_stages)
         loaded.put_into(self.network)
         self.network.requires_grad_(False).eval()
         return loaded.notes(fold)

@@ -9,6 +9,7 @@ from typing import Any
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from torch import Tensor, nn
 
+from nnunetv2_mstkd.architectures.style_fusion import MST_KD_STAGES, STYLE_LAYERS
 from nnunetv2_mstkd.checksum import sha256_of
 from nnunetv2_mstkd.distillation.settings import SECTION, DistillationSettings
 from nnunetv2_mstkd.distillation.terms import NEEDED_PART, active_weights
@@ -51,6 +52,12 @@ class TeacherCheckpoint:
     def has_style_fusion(self) -> bool:
         """Whether the model has the style fusion."""
         return any(name.startswith("fusion.") for name in self.weights)
+
+    @property
+    def style_stages(self) -> tuple[int, ...]:
+        """Stages that the model's style is made of; MST_KD_STAGES, too, where it has none."""
+        found = (stages for stages, layer in STYLE_LAYERS.items() if f"fusion.{layer}.weight" in self.weights)
+        return next(found, MST_KD_STAGES)
 
     def put_into(self, network: nn.Module) -> None:
         """Load the weights.

@@ -27,6 +27,26 @@ def incomplete_trainer(make_trainer):
 
 
 @pytest.fixture
+def as_predicted(monkeypatch):
+    """Return a function that gives a trainer's network as the stock command has it for a subset: see MSTKD_MODALITIES.
+
+    Args of the function:
+        trainer: made before, since none is made while the variable is set.
+        weights: of the network.
+        subset: that the command is told.
+    """
+
+    def load(trainer, weights, subset):
+        with monkeypatch.context() as patch:
+            patch.setenv("MSTKD_MODALITIES", str(subset))
+            network = build(trainer)
+        network.load_state_dict(weights)
+        return network.eval()
+
+    return load
+
+
+@pytest.fixture
 def predicting(make_trainer):
     """Return a function that gives a trainer and a network of it as it predicts."""
 

@@ -12,7 +12,7 @@ from told_network import image_of
 from trainer_output import assert_trained
 
 from nnunetv2_mstkd.errors import ModalityError, UnsupportedNetworkError
-from nnunetv2_mstkd.inference.modality_encoders import has_modality_encoders, see_only
+from nnunetv2_mstkd.inference.modality_encoders import has_modality_encoders
 
 
 @pytest.mark.slow
@@ -31,7 +31,7 @@ from nnunetv2_mstkd.inference.modality_encoders import has_modality_encoders, se
 )
 @every_method
 def test_every_kind_of_data_set_is_trained_on_and_predicted(
-    make_trainer, first_batch, trainer_class, variant, configuration
+    make_trainer, as_predicted, first_batch, trainer_class, variant, configuration
 ):
     trainer = make_trainer(trainer_class, variant, configuration=configuration)
     trainer.initialize()
@@ -43,14 +43,14 @@ def test_every_kind_of_data_set_is_trained_on_and_predicted(
     assert bool(gradients) == (trainer_class.__name__ in DISTILLING)
     assert all(math.isfinite(value) for value in gradients.values()), gradients
     validate(trainer)
-    trainer.set_deep_supervision_enabled(False)
-    network, image = trainer.network.eval(), image_of(trainer)
+    weights, image, found = trainer.network.state_dict(), image_of(trainer), []
     with torch.inference_mode():
         for subset in (trainer.modalities.subsets()[0], trainer.modalities.all):
-            see_only(network, subset)
-            logits = network(image)
+            logits = as_predicted(trainer, weights, subset)(image)
             assert logits.shape == (1, trainer.label_manager.num_segmentation_heads, *image.shape[2:])
             assert torch.isfinite(logits).all()
+            found.append(logits)
+    assert not torch.equal(*found)
 
 
 @pytest.mark.slow

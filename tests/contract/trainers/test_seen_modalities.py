@@ -1,8 +1,8 @@
-"""What a network with an encoder for each modality makes of a subset, in training and at prediction."""
+"""What a network makes of a subset, in training and at prediction: above all one with an encoder for each modality."""
 
 import pytest
 import torch
-from every_trainer import every_multi_encoder
+from every_trainer import every_method, every_multi_encoder
 from masked_concatenation import MaskedConcatenationTrainer
 from told_network import assert_near, build, image_of, masks_of, shaken, with_nan
 
@@ -11,15 +11,17 @@ from nnunetv2_mstkd.errors import ShapeError
 from nnunetv2_mstkd.inference.modality_encoders import see_only
 
 NUM_MODALITIES = 4
+BOTH = pytest.mark.parametrize("configuration", ["2d", pytest.param("3d_fullres", marks=pytest.mark.slow)])
 
 
-@every_multi_encoder
+@BOTH
+@every_method
 @torch.inference_mode()
-def test_nothing_of_an_absent_modality_reaches_the_logits(predicting, trainer_class):
-    trainer, network = predicting(trainer_class, configuration="2d")
-    image, found = image_of(trainer), []
+def test_nothing_of_an_absent_modality_reaches_the_logits(make_trainer, as_predicted, trainer_class, configuration):
+    trainer = make_trainer(trainer_class, configuration=configuration)
+    weights, image, found = shaken(build(trainer)).state_dict(), image_of(trainer), []
     for subset in trainer.modalities.subsets():
-        see_only(network, subset)
+        network = as_predicted(trainer, weights, subset)
         logits = network(image)
         assert torch.isfinite(logits).all()
         assert torch.equal(network(with_nan(image, torch.tensor([subset.present]))), logits), str(subset)
@@ -83,34 +85,32 @@ def test_subsets_of_a_batch_come_one_after_another(predicting, trainer_class):
     assert_near(network(image, torch.cat((first, second))), expected)
 
 
+@BOTH
 @every_multi_encoder
-def test_gradients_reach_the_encoders_that_are_there_and_no_other(make_trainer, trainer_class):
-    trainer = make_trainer(trainer_class)
-    network = shaken(build(trainer, deep_supervision=True)).train()
-    image = image_of(trainer, batch=2)
-    mask = torch.tensor([[1, 0, 0, 0], [1, 0, 1, 0]], dtype=torch.bool)
-    logits = network(image, mask)
-    torch.stack([(scale * torch.randn_like(scale)).sum() for scale in logits]).sum().backward()
-    for channel, encoder in enumerate(network.encoders):
-        gradients = [p.grad for p in encoder.parameters() if p.grad is not None]
-        if channel in (0, 2):
+def test_gradients_reach_the_encoders_that_are_there_and_no_other(make_trainer, trainer_class, configuration):
+    trainer = make_trainer(trainer_class, configuration=configuration)
+    network, image = shaken(build(trainer, deep_supervision=True)).train(), image_of(trainer)
+    for mask in masks_of(trainer.modalities):
+        network.zero_grad()
+        logits = network(image, mask[None])
+        torch.stack([(scale * torch.randn_like(scale)).sum() for scale in logits]).sum().backward()
+        for is_present, encoder in zip(mask.tolist(), network.encoders, strict=True):
+            gradients = [p.grad for p in encoder.parameters() if p.grad is not None]
             assert all(torch.isfinite(gradient).all() for gradient in gradients)
-            assert sum(float(gradient.abs().sum()) for gradient in gradients) > 0
-        else:
-            assert not any(gradient.any() for gradient in gradients)
+            assert any(gradient.any() for gradient in gradients) is is_present, mask
 
 
+@BOTH
 @every_multi_encoder
-def test_a_gradient_of_one_sample_is_none_of_anothers_absent_modality(make_trainer, trainer_class):
-    """Only the first sample lacks the modality: its image has no gradient there, the second one's has."""
-    trainer = make_trainer(trainer_class)
-    network = shaken(build(trainer)).train()
-    image = image_of(trainer, batch=2).requires_grad_()
-    mask = torch.tensor([[1, 0, 1, 1], [1, 1, 1, 1]], dtype=torch.bool)
-    logits = network(image, mask)
+def test_each_sample_has_gradients_of_its_own_subset(make_trainer, trainer_class, configuration):
+    """All subsets in one batch: each image has a gradient where its mask has the modality, and nowhere else."""
+    trainer = make_trainer(trainer_class, configuration=configuration)
+    network, masks = shaken(build(trainer)).train(), masks_of(trainer.modalities)
+    image = image_of(trainer, batch=len(masks)).requires_grad_()
+    logits = network(image, masks)
     (logits * torch.randn_like(logits)).sum().backward()
-    assert not image.grad[0, 1].any()
-    assert image.grad[1, 1].any()
+    assert torch.isfinite(image.grad).all()
+    assert torch.equal(image.grad.flatten(2).any(dim=2), masks)
 
 
 @every_multi_encoder

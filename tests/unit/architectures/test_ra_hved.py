@@ -171,6 +171,18 @@ def test_what_an_absent_image_holds_has_no_influence(small, anything):
         torch.testing.assert_close(network(image, mask), expected)
 
 
+@pytest.mark.parametrize("deep_supervision", [False, True])
+def test_without_attention_the_decoder_is_the_plans_own(small, monkeypatch, deep_supervision):
+    network = make(small, deep_supervision).eval()
+    with torch.no_grad():
+        skips = list(small.build().encoder(small.image()))
+        for attend in network.attentive_skips:
+            monkeypatch.setattr(attend, "forward", lambda feature, skip: torch.cat((feature, skip), dim=1))
+        found, expected = network.decode(skips, [], torch.ones(2, 4, dtype=torch.bool)), network.decoder(skips)
+    assert len(found) == len(expected)
+    assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
+
+
 def test_every_subset_gives_other_logits(small):
     network, image = make(small).eval(), small.image(1)
     with torch.no_grad():
@@ -305,7 +317,9 @@ def test_images_are_rebuilt_with_a_gradient_for_the_first_set_alone(plan):
 
 def test_scores_are_of_places(plan):
     encoder = plan.build().encoder
-    discriminator = ImageDiscriminator(encoder, 5)
+    widths = [2 * features for features in encoder.output_channels]
+    discriminator = ImageDiscriminator(encoder, widths, 5)
+    assert discriminator.layers[-1].in_channels == widths[:4][-1]
     image = torch.randn(2, 5, *plan.patch_size, requires_grad=True)
     scores = discriminator(image)
     stages = encoder(plan.image())

@@ -8,6 +8,7 @@ import torch
 from nnunetv2_mstkd.errors import CheckpointError
 from nnunetv2_mstkd.trainers import checkpoint as module
 from nnunetv2_mstkd.trainers.checkpoint import (
+    load_weights_into,
     read_checkpoint,
     require_same_run,
     save_atomically,
@@ -49,6 +50,13 @@ def test_the_final_checkpoint_leaves_the_training_state_beside_it(tmp_path):
     assert set(load(file)) == set(STUDENT)
     assert set(load(training_state_file(file))) == set(STATE)
     assert set(read_checkpoint(str(file), CPU)[1]) == set(STATE)
+
+
+def test_weights_of_another_architecture_are_refused_by_what_they_are_of():
+    narrow, wide = torch.nn.Linear(2, 3), torch.nn.Linear(4, 3)
+    load_weights_into(torch.nn.Linear(2, 3), narrow.state_dict(), "network")
+    with pytest.raises(CheckpointError, match=r"(?s)The network of the checkpoint is not built as .*size mismatch"):
+        load_weights_into(wide, narrow.state_dict(), "network")
 
 
 def test_a_final_checkpoint_without_its_neighbour_can_be_read(tmp_path):

@@ -6,7 +6,9 @@ import functools
 import pytest
 import torch
 
+from nnunetv2_mstkd.architectures.image_discriminator import ImageDiscriminator
 from nnunetv2_mstkd.distillation.step_target import valid_voxels
+from nnunetv2_mstkd.errors import CheckpointError
 
 NAME = "nnUNetTrainerRAHVED"
 
@@ -15,6 +17,34 @@ NAME = "nnUNetTrainerRAHVED"
 def prepared(prepare):
     """Return a function that gives an initialised trainer and a batch of it as a step takes it."""
     return functools.partial(prepare, NAME)
+
+
+def widths_of(discriminator):
+    return [layer.out_channels for layer in discriminator.layers if hasattr(layer, "out_channels")]
+
+
+def test_the_discriminator_is_as_wide_as_the_plan_and_its_encoders_are_not(make_trainer):
+    trainer = make_trainer(NAME)
+    trainer.initialize()
+    planned = trainer.configuration_manager.network_arch_init_kwargs["features_per_stage"][:4]
+    assert widths_of(trainer.adversary.discriminator) == [*planned, 1]
+    assert list(trainer.network.encoder_features[:4]) != list(planned)
+
+
+def test_a_checkpoint_of_a_narrower_discriminator_is_not_continued(make_trainer, tmp_path):
+    """It had the widths of a modality's encoder; the network itself is the same."""
+    writer, reader = make_trainer(f"{NAME}_4epochs"), make_trainer(f"{NAME}_4epochs")
+    writer.initialize()
+    network = writer.network
+    channels = writer.adversary.discriminator.layers[0].in_channels
+    narrow = ImageDiscriminator(network.encoders[0], network.encoder_features, channels)
+    writer.adversary.discriminator = narrow
+    file = tmp_path / "checkpoint_latest.pth"
+    writer.save_checkpoint(str(file))
+    with pytest.raises(CheckpointError, match="discriminator of the checkpoint is not built as"):
+        reader.load_checkpoint(str(file))
+    # for prediction the weights of the network are all that is read
+    reader.network.load_state_dict(torch.load(file, weights_only=False)["network_weights"], strict=True)
 
 
 def test_where_nothing_was_dropped_there_is_nothing_made(prepared, terms_of, only):

@@ -8,6 +8,8 @@ import torch
 from torch import nn
 
 from nnunetv2_mstkd.architectures import StyleDiscriminator
+from nnunetv2_mstkd.architectures.style_fusion import MST_KD_STAGES, SMU_NET_STAGES
+from nnunetv2_mstkd.errors import CheckpointError
 
 NAME = "nnUNetTrainerSMUNet"
 
@@ -37,6 +39,39 @@ def test_style_and_content_without_a_transformer(trainer, first_batch):
         "adversarial": StyleDiscriminator
     }
     assert "regressor_weights" not in trainer.training_state()
+
+
+def test_the_style_of_both_networks_is_of_the_last_three_stages(trainer):
+    for branch in (trainer.network, trainer.teacher):
+        assert branch.fusion.stage_projection.in_channels == sum(branch.encoder.output_channels[-3:])
+        assert tuple(branch.fusion.steps) == SMU_NET_STAGES
+
+
+def test_a_checkpoint_whose_style_took_the_deepest_stage_twice_is_not_continued(trainer, make_trainer, tmp_path):
+    file = tmp_path / "checkpoint_latest.pth"
+    trainer.save_checkpoint(str(file))
+    checkpoint = torch.load(file, weights_only=False)
+    weights = checkpoint["network_weights"]
+    for name in ("weight", "bias"):
+        weights[f"fusion.style_projection.{name}"] = weights.pop(f"fusion.stage_projection.{name}")
+    torch.save(checkpoint, file)
+    with pytest.raises(CheckpointError, match=r"(?s)The network of the checkpoint.*fusion\.stage_projection"):
+        make_trainer(NAME).load_checkpoint(str(file))
+
+
+@pytest.mark.parametrize(
+    ("name", "stages"), [("nnUNetTrainerMSTKD", MST_KD_STAGES), (NAME, SMU_NET_STAGES)], ids=["mst-kd", "smu-net"]
+)
+def test_a_frozen_teacher_keeps_the_style_that_it_learned(make_trainer, first_batch, tmp_path, name, stages):
+    donor = make_trainer(name)
+    donor.on_train_start()
+    donor.save_checkpoint(str(tmp_path / "donor.pth"))
+    student = make_trainer(NAME, settings={"teacher": "frozen", "teacher_checkpoint": str(tmp_path / "donor.pth")})
+    student.on_train_start()
+    student.on_train_epoch_start()
+    assert tuple(student.teacher.fusion.steps) == stages
+    assert tuple(student.network.fusion.steps) == SMU_NET_STAGES
+    assert student.train_step(first_batch(student))["loss_gram_style"] > 0
 
 
 def test_the_gram_term_is_no_null(trainer, first_batch):
