@@ -41,12 +41,8 @@ VERSIONS = ("nnunetv2_mstkd", "nnunetv2", "torch", "openvino")
 
 def main() -> None:
     """Measure pairs, print their ratios and write JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("work", type=Path, help="folder to work in")
+    parser = parser_of(__doc__, json_help="default: WORK/prediction_<engine>_<tta or no_tta>.json")
     parser.add_argument("--repeats", type=int, default=3, help="pairs (default: %(default)s)")
-    parser.add_argument("--tta", action=argparse.BooleanOptionalAction, default=True, help="mirroring")
-    parser.add_argument("--engine", choices=CHOICES, default=fastest_engine(), help="of ours (default: %(default)s)")
-    parser.add_argument("--json", type=Path, help="default: WORK/prediction_<engine>_<tta or no_tta>.json")
     arguments = parser.parse_args()
     work: Path = arguments.work.resolve()
     model, images = write_model(work), write_case(work)
@@ -71,6 +67,16 @@ def main() -> None:
     name = f"prediction_{arguments.engine}_{'tta' if arguments.tta else 'no_tta'}.json"
     (arguments.json or work / name).write_text(json.dumps(record, indent=2) + "\n")
     report(record)
+
+
+def parser_of(description: str | None, json_help: str) -> argparse.ArgumentParser:
+    """Return a parser of what every measurement of a prediction asks for."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("work", type=Path, help="folder to work in")
+    parser.add_argument("--tta", action=argparse.BooleanOptionalAction, default=True, help="mirroring")
+    parser.add_argument("--engine", choices=CHOICES, default=fastest_engine(), help="of ours (default: %(default)s)")
+    parser.add_argument("--json", type=Path, help=json_help)
+    return parser
 
 
 # the model and the case ----------------------------------------------------------------------------------------------

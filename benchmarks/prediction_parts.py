@@ -11,31 +11,23 @@ import time
 
 _STARTED = time.perf_counter()
 
-import argparse  # noqa: E402 (imports are one of the parts)
-import json  # noqa: E402
+import json  # noqa: E402 (imports are one of the parts)
 import tempfile  # noqa: E402
 from collections.abc import Iterator  # noqa: E402
 from contextlib import contextmanager  # noqa: E402
 from pathlib import Path  # noqa: E402
 
-from nnunetv2_mstkd.inference.engines.choice import fastest_engine  # noqa: E402
-from nnunetv2_mstkd.inference.engines.names import CHOICES  # noqa: E402
 from nnunetv2_mstkd.inference.intake import Selection, check_images, find  # noqa: E402
 from nnunetv2_mstkd.inference.missing_modality_predictor import MissingModalityPredictor  # noqa: E402
 
 IMPORTS = time.perf_counter() - _STARTED
 
-from prediction import write_case, write_model  # noqa: E402 (not a part of the command)
+from prediction import parser_of, write_case, write_model  # noqa: E402 (not a part of the command)
 
 
 def main() -> None:
     """Measure, print a table and write JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("work", type=Path, help="folder to work in, as for prediction.py")
-    parser.add_argument("--tta", action=argparse.BooleanOptionalAction, default=True, help="mirroring")
-    parser.add_argument("--engine", choices=CHOICES, default=fastest_engine(), help="default: %(default)s")
-    parser.add_argument("--json", type=Path, help="where the figures go")
-    arguments = parser.parse_args()
+    arguments = parser_of(__doc__, json_help="where the figures go").parse_args()
     work: Path = arguments.work.resolve()
     model, images = write_model(work), write_case(work)
     predict(model, images, arguments.engine, arguments.tta)
