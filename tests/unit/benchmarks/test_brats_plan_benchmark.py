@@ -21,11 +21,11 @@ def test_a_trainer_has_the_plan_that_it_is_given(benchmark):
 
 @pytest.mark.slow
 def test_nnunet_plans_so_for_brats(benchmark, monkeypatch):
-    planned_memory, brats = benchmark("planned_memory"), benchmark("brats_plan").BratsPlan()
-    monkeypatch.setenv("nnUNet_raw", str(planned_memory.RAW))
-    monkeypatch.setenv("nnUNet_preprocessed", str(planned_memory.PREPROCESSED))
+    geometries, brats = benchmark("planned_geometries"), benchmark("brats_plan").BratsPlan()
+    monkeypatch.setenv("nnUNet_raw", str(geometries.RAW))
+    monkeypatch.setenv("nnUNet_preprocessed", str(geometries.PREPROCESSED))
     monkeypatch.setenv("nnUNet_n_proc_DA", "1")  # the planner sets torch's threads to it
-    _, configurations = planned_memory.plan(ExperimentPlanner, planned_memory.BRATS, 8)
+    _, configurations = geometries.plan(ExperimentPlanner, geometries.BRATS, 8)
     planned = json.loads(json.dumps(configurations["3d_fullres"], default=int))  # as a plans file has it
     own = brats.plans("Dataset001_BraTS")["configurations"]["3d_fullres"]
     keys = ("patch_size", "batch_size", "architecture", "normalization_schemes", "use_mask_for_norm", "spacing")
