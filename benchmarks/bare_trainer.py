@@ -60,9 +60,10 @@ def make_trainer_of(
         plans: as nnU-Net wrote them.
         dataset_json: of their dataset.
         configuration: of the plans.
-        settings: for the plans' section mstkd.
+        settings: in place of the plans' section mstkd; None for what they have.
     """
-    plans = {**plans, "mstkd": settings or {}, "continue_training": False}
+    own = plans.get("mstkd", {}) if settings is None else settings
+    plans = {**plans, "mstkd": own, "continue_training": False}
     data = Path(_FOLDERS.name, plans["dataset_name"], plans["configurations"][configuration]["data_identifier"])
     data.mkdir(parents=True, exist_ok=True)
     (data / "case.b2nd").touch()  # by its ending nnU-Net knows the format

@@ -1,7 +1,7 @@
 """What each method costs beside nnU-Net on one plan: parameters, FLOPs, bytes, a training step, a tile; on the CPU.
 
     python benchmarks/method_costs.py                                       # the BraTS plan, a patch of 64x96x64
-    python benchmarks/method_costs.py --patch 128x160x112                   # nnU-Net's own: minutes a step, 30 GB
+    python benchmarks/method_costs.py --patch 128x160x112                   # nnU-Net's own: minutes a step, 40 GB
     python benchmarks/method_costs.py --patch 32x32x32 --stages 4           # smaller: the first of its stages
     python benchmarks/method_costs.py --plans FILE --dataset-json FILE      # any other plan
     python benchmarks/method_costs.py --trainers nnUNetTrainerMSTKD --json FILE

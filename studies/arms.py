@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from nnunetv2_mstkd.distillation.settings import DistillationSettings
+from nnunetv2_mstkd.distillation.settings import PAPER_SCALE, DistillationSettings
 from nnunetv2_mstkd.distillation.terms import active_weights
+from nnunetv2_mstkd.trainers import nnUNetTrainerMSTKDPaper
 
 PLAIN, DROPOUT, MSTKD = "nnUNetTrainer", "nnUNetTrainerModalityDropout", "nnUNetTrainerMSTKD"
 DEDICATED_PREFIX = "dedicated_"
@@ -60,6 +61,23 @@ ARMS: dict[str, Arm] = {
     **{f"{DEDICATED_PREFIX}{s}": dedicated(s) for s in ("T1ce+FLAIR", "T1+T2", "FLAIR", "T1")},
 }
 
+_PAPER = nnUNetTrainerMSTKDPaper.default_settings
+CONVERTED = {
+    "weight_consistency": 10 / PAPER_SCALE,
+    "weight_teacher_segmentation": 0.4 / 0.6,
+    **{
+        name: getattr(_PAPER, name)
+        for name in (
+            "weight_multiscale",
+            "weight_style_matching",
+            "weight_extreme_value",
+            "extreme_value_normalization",
+            "relative_features",
+            "shared_initialization",
+        )
+    },
+}
+
 # For looking further: run only when named with --arms.
 FURTHER_ARMS: dict[str, Arm] = {
     "segmentation_only": Arm(MSTKD, NO_TERMS),
@@ -80,6 +98,9 @@ FURTHER_ARMS: dict[str, Arm] = {
     "with_content": Arm(MSTKD, WITH_CONTENT),
     "gsme_network_only": Arm(MSTKD, {"weight_style_matching": 0.0, "weight_adversarial": 0.0}),
     "co_training": Arm(MSTKD, {"co_training": True}),
+    "converted_consistency": Arm(MSTKD, {"weight_consistency": 10 / PAPER_SCALE}),
+    # the weights of its paper as those of the other methods are converted, with the plan's sizes and nnU-Net's SGD
+    "mstkd_converted": Arm(MSTKD, CONVERTED),
 }
 
 # Of the study of incomplete cohorts.

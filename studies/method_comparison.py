@@ -5,7 +5,8 @@
     python studies/method_comparison.py report --work FOLDER    # Markdown tables, comparison.json, summary.json
 
 Compared are nnU-Net with zeros for what is missing, modality dropout, MST-KD and the six methods of its paper's table,
-all with one model for all subsets and the relative loss weights of their authors. Everything else is as in
+all with one model for all subsets. The six have the relative loss weights of their authors, MST-KD has the defaults
+of this package; `mstkd_converted` has the weights of its paper. Everything else is as in
 first_evidence.py, on a cohort of its own: no setting of any method was chosen on it. All methods of a repeat run before
 the next repeat begins, and a repeat begins only if it will end within --hours, judged by those before.
 """

@@ -26,7 +26,7 @@ def test_weights_are_the_papers_by_hand(find_trainer):
     # 0.4 sum(full) + 0.6 sum(missing) of three Dice terms: over 0.6 * 3 for a mean of weight 1
     assert settings.weight_teacher_segmentation == pytest.approx(2 / 3)
     assert settings.weight_consistency == pytest.approx(10 / 1.8)
-    assert settings.weight_content == pytest.approx(0.2 / 1.8)
+    assert settings.weight_content == pytest.approx(0.2 / 1.8 * 0.5)
     assert settings.weight_adversarial == pytest.approx(0.0002 / 1.8)
     assert settings.ramp_fraction == pytest.approx(20 / 250)
 
