@@ -46,8 +46,8 @@ def measure(plan: BratsPlan) -> dict[str, Any]:
     return {
         "networks": sizes,
         "discriminator_parameters": beside,
-        # weights and SGD momentum of both branches; weights and the two moments of Adam of the discriminator
-        "training_checkpoint_bytes": BYTES * (2 * 2 * student + 3 * beside),
+        # weights and SGD momentum; weights and the two moments of Adam of the discriminator
+        "training_checkpoint_bytes": BYTES * (2 * student + 3 * beside),
         "stock_checkpoint_bytes": BYTES * 2 * stock,
     }
 
@@ -79,7 +79,7 @@ def report(sizes: dict[str, Any]) -> None:
     count, training, stock = (
         sizes[key] / 1e6 for key in ("discriminator_parameters", "training_checkpoint_bytes", "stock_checkpoint_bytes")
     )
-    print(f"\nIn training only: a second such network (the teacher) and the discriminator, {count:.1f} M parameters.")
+    print(f"\nIn training only: the discriminator, {count:.1f} M parameters (and a teacher of its own, if asked for).")
     print(f"checkpoint_latest.pth (preset `plan`, with all of the training state): about {training:.0f} MB.")
     print(f"Stock nnU-Net's checkpoints (weights and momentum): about {stock:.0f} MB.")
 

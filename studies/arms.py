@@ -63,6 +63,7 @@ ARMS: dict[str, Arm] = {
 
 _PAPER = nnUNetTrainerMSTKDPaper.default_settings
 CONVERTED = {
+    "teacher": "network",
     "weight_consistency": 10 / PAPER_SCALE,
     "weight_teacher_segmentation": 0.4 / 0.6,
     **{
@@ -85,7 +86,7 @@ FURTHER_ARMS: dict[str, Arm] = {
     **{f"without_{term}": Arm(MSTKD, {f"weight_{term}": 0.0}) for term in TERMS},
     "noMSTKD_noGSME": Arm("nnUNetTrainerMSTKD_noMSTKD", {"use_style_matching": False}),
     "logits_only": Arm(MSTKD, {k: v for k, v in NO_TERMS.items() if k not in ("weight_consistency", "weight_logits")}),
-    "own_initialization": Arm(MSTKD, {"shared_initialization": False, **WITH_CONTENT}),
+    "own_initialization": Arm(MSTKD, {"teacher": "network", "shared_initialization": False, **WITH_CONTENT}),
     "released_features": Arm(
         MSTKD,
         {
@@ -124,16 +125,16 @@ INCOMPLETE_ARMS: dict[str, Arm] = {
 # Of the study of cheaper teachers. Those that teach others come first.
 FROZEN = {"teacher": "frozen"}
 TERMS_OF_FEATURES = [term for term in TERMS if term not in ("consistency", "logits")]
-TEACHING_ARMS: dict[str, Arm] = {"nnunet": ARMS["nnunet"], "network": Arm(MSTKD)}
+TEACHING_ARMS: dict[str, Arm] = {"nnunet": ARMS["nnunet"], "network": Arm(MSTKD, {"teacher": "network"})}
 CHEAPER_ARMS: dict[str, Arm] = {
     **TEACHING_ARMS,
-    "shared": Arm(MSTKD, {"teacher": "shared"}),
+    "shared": Arm(MSTKD),
     "ema": Arm(MSTKD, {"teacher": "ema"}),
     "frozen": Arm(MSTKD, FROZEN, frozen_teacher="network"),
     "frozen_nnunet": Arm(
         MSTKD, {**FROZEN, **{f"weight_{term}": 0.0 for term in TERMS_OF_FEATURES}}, frozen_teacher="nnunet"
     ),
-    "bfloat16": Arm(MSTKD, {"cpu_precision": "bfloat16"}),
+    "bfloat16": Arm(MSTKD, {"teacher": "network", "cpu_precision": "bfloat16"}),
 }
 
 # Of the comparison of the methods: one model each for all subsets, with the trainer's own defaults.

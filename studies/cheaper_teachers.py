@@ -3,10 +3,11 @@
     python studies/cheaper_teachers.py run --work FOLDER       # resumable; two runs at a time
     python studies/cheaper_teachers.py report --work FOLDER    # Markdown tables, summary.json, cost.json
 
-Compared are the second network (the default), one network for both, the running mean of the student, two frozen
-teachers, and the default in bfloat16. The frozen teachers are models of this study, of the same repeat: the student of
-the default, and stock nnU-Net, which teaches by its logits alone; their own training is not in the cost of a step.
-Everything else is as in first_evidence.py. Peak memory is that of a whole process, Python and torch included.
+Compared are one network for both (the default), a second network, the running mean of the student, two frozen
+teachers, and the second network in bfloat16. The frozen teachers are models of this study, of the same repeat: the
+student of the second network's run, and stock nnU-Net, which teaches by its logits alone; their own training is not in
+the cost of a step. Everything else is as in first_evidence.py. Peak memory is that of a whole process, Python and torch
+included.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from trial import Schedule, Trial
 
 from nnunetv2_mstkd.whole_file import whole_file
 
-BASELINE = "network"
+BASELINE = "shared"
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ import SimpleITK
 
 from nnunetv2_mstkd import planning, trainers
 from nnunetv2_mstkd.distillation.settings import (
+    ACNSettings,
     DedicatedSettings,
     DistillationSettings,
     SubsetSettings,
@@ -177,7 +178,9 @@ def test_json_of_the_page_is_valid_plans(name):
     for code in blocks(NAMES[name], "json"):
         plans = json.loads(code)
         if "mstkd" in plans:
-            for defaults in (DistillationSettings(), DedicatedSettings()):
+            # a student of one subset needs a teacher with weights of its own, as ACN has
+            with_teacher = ACNSettings() if "fixed_subset" in plans["mstkd"] else DistillationSettings()
+            for defaults in (with_teacher, DedicatedSettings()):
                 settings_from_plans(defaults, plans)
 
 

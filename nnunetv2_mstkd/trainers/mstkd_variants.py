@@ -1,6 +1,6 @@
 """The ablations of nnUNetTrainerMSTKD and its paper preset: other defaults, nothing else (L3)."""
 
-from nnunetv2_mstkd.distillation.settings import PAPER_SCALE, DistillationSettings
+from nnunetv2_mstkd.distillation.settings import NETWORK, PAPER_SCALE, DistillationSettings
 from nnunetv2_mstkd.trainers.mstkd import nnUNetTrainerMSTKD
 
 
@@ -23,9 +23,10 @@ class nnUNetTrainerMSTKD_noSLKD(nnUNetTrainerMSTKD):
 
 
 class nnUNetTrainerMSTKDPaper(nnUNetTrainerMSTKD):
-    """The paper's sizes, optimiser and weights: transformer 768 x 12, attention by tokens, features as they are."""
+    """The paper's networks, optimiser and weights: transformer 768 x 12, attention by tokens, features as they are."""
 
     default_settings = DistillationSettings(
+        teacher=NETWORK,
         preset="paper",
         extreme_value_normalization="tokens",
         weight_extreme_value=0.482 / PAPER_SCALE,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from nnunetv2_mstkd.distillation.settings.distillation import DistillationSettings
+from nnunetv2_mstkd.distillation.settings.distillation import NETWORK, DistillationSettings
 
 # ACN weighs its terms against 0.8 times a sum of three soft Dice terms; nnU-Net's Dice is their mean, and here the
 # student's segmentation loss has weight 1. Hence ours = ACN's / (0.8 * 3).
@@ -14,7 +14,8 @@ class ACNSettings(DistillationSettings):
     """Settings of nnUNetTrainerACN: those of nnUNetTrainerMSTKD with other defaults.
 
     Args:
-        use_multiscale_transformer: as in DistillationSettings, like all that follow; ACN has none.
+        teacher: as in DistillationSettings, like all that follow; ACN trains two networks.
+        use_multiscale_transformer: ACN has none.
         use_style_matching: ACN has no style.
         weight_teacher_segmentation: 0.2 beside the student's 0.8.
         weight_consistency: 10 at the end of the ramp, of the sum of the channels' mean squared differences.
@@ -25,6 +26,7 @@ class ACNSettings(DistillationSettings):
         ramp_fraction: 20 of 300 epochs. ACN ramps the consistency alone; here all distillation terms are.
     """
 
+    teacher: str = NETWORK
     use_multiscale_transformer: bool = False
     use_style_matching: bool = False
     weight_teacher_segmentation: float = 0.2 / 0.8

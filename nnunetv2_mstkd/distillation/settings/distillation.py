@@ -23,9 +23,9 @@ class DistillationSettings(DedicatedSettings):
     """Settings of nnUNetTrainerMSTKD. Weights are relative to the student's segmentation loss, which has weight 1.
 
     Args:
-        teacher: "network", a second one that is trained beside the student; "shared", the student's own weights, which
-            see the whole and the masked image and learn from both segmentation losses; "ema", the running mean of the
-            student's weights, without a backward pass; "frozen", a model that was trained before.
+        teacher: "shared", the student's own weights, which see the whole and the masked image and learn from both
+            segmentation losses; "network", a second one that is trained beside the student; "ema", the running mean of
+            the student's weights, without a backward pass; "frozen", a model that was trained before.
         teacher_ema_decay: in [0, 1); how much of the running mean an iteration keeps; less in the first iterations.
         teacher_checkpoint: file of the frozen teacher. `~`, environment variables and `{fold}` are filled in.
         preset: size of the transformer, "plan" or "paper".
@@ -48,9 +48,8 @@ class DistillationSettings(DedicatedSettings):
             in units of the teacher's root mean square, so that their weights do not depend on how large features happen
             to be; False compares them as they are, as released.
         extreme_value_normalization: "rows" or "tokens" (the published form, scaled by the token count).
-        shared_initialization: True lets the second network start from the student's initial weights, so that channels
-            of the same number mean the same when their features are compared; False draws its own, as released. Other
-            kinds of teacher have no initial weights of their own.
+        shared_initialization: of "network": True lets it start from the student's initial weights, so that channels of
+            the same number mean the same when their features are compared; False draws its own, as released.
         temperature: > 0, of L_KL.
         standardize_dim: axis along which L_KL standardises logits of labels: 1 is the class axis; -1, the last spatial
             axis, is the released form. Regions are standardised over voxels, whatever it is.
@@ -62,7 +61,7 @@ class DistillationSettings(DedicatedSettings):
         discriminator_lr: initial learning rate of the discriminators' Adam; decays as the branches' does.
     """
 
-    teacher: str = NETWORK
+    teacher: str = SHARED
     teacher_ema_decay: float = 0.999
     teacher_checkpoint: str | None = None
     preset: str = "plan"
@@ -126,18 +125,19 @@ class DistillationSettings(DedicatedSettings):
         if self.teacher in (SHARED, EMA) and self.fixed_subset is not None:
             raise SettingsError(
                 f"Setting 'fixed_subset' is {self.fixed_subset!r}: with 'teacher' {self.teacher!r} the teacher has the "
-                f"student's weights, which never learn from anything else. Take another kind of teacher"
+                f"student's weights, which never learn from anything else. Take 'network' or 'frozen' as 'teacher'"
             )
         without_effect = {
             "teacher_ema_decay": self.teacher != EMA,
             "teacher_checkpoint": self.teacher != FROZEN,
             "weight_teacher_segmentation": not self.trains_teacher,
             "co_training": not self.trains_teacher,
+            "shared_initialization": self.teacher != NETWORK,
         }
         defaults = {field.name: field.default for field in fields(self)}
         for name, has_none in without_effect.items():
             if has_none and getattr(self, name) != defaults[name]:
                 raise SettingsError(
                     f"Setting {name!r} is {getattr(self, name)!r}, which has no effect with 'teacher' "
-                    f"{self.teacher!r}: leave it out"
+                    f"{self.teacher!r}: leave it out, or give {defaults[name]!r}"
                 )

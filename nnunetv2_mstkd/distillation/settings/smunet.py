@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from nnunetv2_mstkd.distillation.settings.distillation import DistillationSettings
+from nnunetv2_mstkd.distillation.settings.distillation import NETWORK, DistillationSettings
 
 # SMU-Net weighs its terms against 0.6 times a sum of three soft Dice terms; nnU-Net's Dice is their mean, and here the
 # student's segmentation loss has weight 1. Hence ours = SMU-Net's / (0.6 * 3).
@@ -17,7 +17,8 @@ class SMUNetSettings(DistillationSettings):
     """Settings of nnUNetTrainerSMUNet: those of nnUNetTrainerMSTKD with other defaults.
 
     Args:
-        use_multiscale_transformer: as in DistillationSettings, like all that follow; SMU-Net has none.
+        teacher: as in DistillationSettings, like all that follow; SMU-Net trains two networks.
+        use_multiscale_transformer: SMU-Net has none.
         weight_teacher_segmentation: 0.4 beside the student's 0.6.
         weight_consistency: 10 at the end of the ramp, of the sum of the channels' mean squared differences.
         weight_logits: SMU-Net has no such term.
@@ -28,6 +29,7 @@ class SMUNetSettings(DistillationSettings):
         ramp_fraction: 20 of 250 epochs. SMU-Net ramps the consistency alone; here all distillation terms are.
     """
 
+    teacher: str = NETWORK
     use_multiscale_transformer: bool = False
     weight_teacher_segmentation: float = 0.4 / 0.6
     weight_consistency: float = 10 / SMU_NET_SCALE

@@ -1,4 +1,4 @@
-"""A second network, trained beside the student: the default (L3)."""
+"""A second network, trained beside the student (L3)."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -53,8 +53,8 @@ def test_a_finished_run_can_be_loaded_to_continue_and_to_validate(make_trainer, 
     again = make_trainer("nnUNetTrainerMSTKD_1epoch", continue_training=True)
     again.load_checkpoint(str(finished / "checkpoint_final.pth"))
     assert again.has_training_state
-    stored = load(again, "checkpoint_final_training_state.pth")["teacher_weights"]
-    assert_equal_weights(stored, again.teacher.state_dict())
+    stored = load(again, "checkpoint_final_training_state.pth")["adversaries"]["adversarial"]
+    assert_equal_weights(stored["weights"], again.discriminator.state_dict())
     assert again.current_epoch == 1
     again.run_training()  # nothing to do: must not fail
 

@@ -89,7 +89,8 @@ def recorded_of(epoch):
     if epoch.name in DISTILLING:
         terms = TERMS[epoch.name]
         columns |= {f"{kind}_{term}" for term in terms for kind in ("loss", "weight", "gradient")}
-        columns |= {"ramp", "loss_total", "loss_teacher_segmentation", "gradient_segmentation", "dice_teacher_all"}
+        columns |= {"ramp", "loss_total", "loss_teacher_segmentation", "gradient_segmentation"}
+        columns |= {"dice_teacher_all"} if epoch.trainer.settings.teacher == "network" else set()
         columns |= {"attention_entropy_student", "attention_entropy_teacher"}
         columns |= {f"loss_{loss}" for term, loss in DISCRIMINATORS.items() if term in terms}
     elif hasattr(epoch.trainer, "term_weights"):

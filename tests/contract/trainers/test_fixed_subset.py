@@ -44,7 +44,7 @@ def test_a_fixed_subset_leaves_out_the_cases_that_lack_it(make_trainer):
 @pytest.mark.parametrize("name", ["nnUNetTrainerMSTKD", "nnUNetTrainerACN", "nnUNetTrainerSMUNet"])
 def test_the_teacher_of_a_dedicated_student_sees_everything(make_trainer, first_batch, name):
     """In training and validation; the student sees its subset, and each sample of it counts as missing something."""
-    trainer = make_trainer(name, settings={"fixed_subset": "T1ce,FLAIR"})
+    trainer = make_trainer(name, settings={"fixed_subset": "T1ce,FLAIR", "teacher": "network"})
     trainer.initialize()
     batch = first_batch(trainer)
     seen = {"teacher": [], "student": []}
@@ -68,7 +68,7 @@ def test_the_teacher_of_a_dedicated_student_sees_everything(make_trainer, first_
 
 
 def test_a_dedicated_student_of_incomplete_cases_is_taught_by_complete_ones_alone(incomplete_trainer):
-    trainer = incomplete_trainer("nnUNetTrainerMSTKD", fixed_subset="T1,T2")
+    trainer = incomplete_trainer("nnUNetTrainerMSTKD", fixed_subset="T1,T2", teacher="network")
     available = trainer.available.codes(["blobTr_000", "blobTr_002"])  # T1 and T2 alone; everything
     mask = trainer.training_mask(available)
     assert mask.tolist() == [[True, False, True, False]] * 2
@@ -78,7 +78,7 @@ def test_a_dedicated_student_of_incomplete_cases_is_taught_by_complete_ones_alon
 
 
 def test_a_dedicated_student_predicts_from_its_subset(make_trainer, no_figures):
-    trainer = make_trainer("nnUNetTrainerMSTKD_1epoch", settings={"fixed_subset": "T1ce,FLAIR"})
+    trainer = make_trainer("nnUNetTrainerMSTKD_1epoch", settings={"fixed_subset": "T1ce,FLAIR", "teacher": "network"})
     trainer.run_training()
     predictor = nnUNetPredictor(device=torch.device("cpu"))
     predictor.initialize_from_trained_model_folder(trainer.output_folder_base, (0,), "checkpoint_final.pth")

@@ -11,7 +11,7 @@ def test_every_weight_is_in_one_optimiser(make_trainer, name):
     trainer.initialize()
     groups = [[id(p) for p in group["params"]] for group in trainer.optimizer.param_groups]
     beside = [getattr(trainer, part, None) for part in ("teacher", "regressor", "auxiliary")]
-    trained = [trainer.network, *(part for part in beside if part is not None)]
+    trained = [trainer.network, *(part for part in beside if part not in (None, trainer.network))]  # as its own teacher
     assert groups == [[id(p) for p in part.parameters()] for part in trained]
     for adversary in getattr(trainer, "adversaries", {}).values():
         (group,) = adversary.optimizer.param_groups
@@ -21,11 +21,12 @@ def test_every_weight_is_in_one_optimiser(make_trainer, name):
 
 @pytest.mark.parametrize(("name", "branches"), [("nnUNetTrainerModalityDropout", 1), ("nnUNetTrainerMSTKD", 2)])
 def test_optimiser_of_the_settings(make_trainer, name, branches):
-    stock = make_trainer(name)
+    teacher = {"teacher": "network"} if branches > 1 else {}
+    stock = make_trainer(name, settings=teacher)
     stock.initialize()
     assert type(stock.optimizer) is torch.optim.SGD
     assert {(g["lr"], g["weight_decay"], g["momentum"]) for g in stock.optimizer.param_groups} == {(1e-2, 3e-5, 0.99)}
-    trainer = make_trainer(name, settings={"optimizer": "AdamW", "initial_lr": 1e-3, "weight_decay": 0.01})
+    trainer = make_trainer(name, settings={**teacher, "optimizer": "AdamW", "initial_lr": 1e-3, "weight_decay": 0.01})
     trainer.initialize()
     assert type(trainer.optimizer) is torch.optim.AdamW
     assert len(trainer.optimizer.param_groups) == branches
@@ -43,7 +44,7 @@ def test_paper_trainer_uses_the_papers_optimiser(make_trainer):
 
 @pytest.mark.parametrize("shared", [True, False])
 def test_initial_weights_of_the_teacher(make_trainer, shared):
-    trainer = make_trainer("nnUNetTrainerMSTKD", settings={"shared_initialization": shared})
+    trainer = make_trainer("nnUNetTrainerMSTKD", settings={"teacher": "network", "shared_initialization": shared})
     trainer.initialize()
     student, teacher = trainer.network.state_dict(), trainer.teacher.state_dict()
     equal = [torch.equal(student[name], teacher[name]) for name in student if student[name].ndim > 1]

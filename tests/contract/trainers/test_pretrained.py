@@ -12,7 +12,7 @@ def pretrained_from(make_trainer, tmp_path, name):
     donor.on_train_start()
     file = str(tmp_path / "donor.pth")
     donor.save_checkpoint(file)
-    trainer = make_trainer("nnUNetTrainerMSTKD_1epoch")
+    trainer = make_trainer("nnUNetTrainerMSTKD_1epoch", settings={"teacher": "network"})
     trainer.initialize()
     before = copy.deepcopy(dict(trainer.network.state_dict()))
     load_pretrained_weights(trainer.network, file)

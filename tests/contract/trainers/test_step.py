@@ -19,7 +19,8 @@ def test_branches_are_clipped_apart(make_trainer, first_batch):
     norms = []
     batch = None
     for weight in (1.0, 1e8):
-        trainer = make_trainer("nnUNetTrainerMSTKD", settings={"weight_teacher_segmentation": weight})
+        settings = {"teacher": "network", "weight_teacher_segmentation": weight}
+        trainer = make_trainer("nnUNetTrainerMSTKD", settings=settings)
         trainer.initialize()
         batch = batch or first_batch(trainer)
         trainer.train_step(copy.deepcopy(batch))
@@ -31,7 +32,7 @@ def test_branches_are_clipped_apart(make_trainer, first_batch):
 
 
 def test_all_three_networks_are_trained_in_a_step(make_trainer, first_batch):
-    trainer = make_trainer("nnUNetTrainerMSTKD")
+    trainer = make_trainer("nnUNetTrainerMSTKD", settings={"teacher": "network"})
     trainer.initialize()
     networks = [trainer.network, trainer.teacher, trainer.discriminator]
     before = [copy.deepcopy(network.state_dict()) for network in networks]

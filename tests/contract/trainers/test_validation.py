@@ -45,7 +45,7 @@ def test_validation_masks_what_the_student_sees(make_trainer, name):
 @pytest.mark.parametrize("variant", ["labels_ignore", "regions_ignore"])
 def test_every_dice_ignores_the_ignore_label(make_trainer, variant):
     """nnU-Net's validation step overwrites the ignore label in its target, which three networks share here."""
-    trainer = make_trainer("nnUNetTrainerMSTKD", variant)
+    trainer = make_trainer("nnUNetTrainerMSTKD", variant, settings={"teacher": "network"})
     trainer.initialize()
     trainer.on_validation_epoch_start()
     # the first slices of each case are unlabelled, and a random network predicts foreground there

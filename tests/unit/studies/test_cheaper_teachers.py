@@ -28,7 +28,7 @@ def test_every_arm_has_valid_settings(name, find_trainer):
         assert not arm.settings
     else:
         changed = replace(defaults, **arm.settings, **teacher)  # raises SettingsError
-        assert (changed == defaults) == (name == "network")
+        assert (changed == defaults) == (name == "shared")
 
 
 def trials(monkeypatch, arms):
@@ -73,8 +73,8 @@ def test_the_cost_is_told_against_the_default(tmp_path):
 
     results = [result("network", 0.5, 900, 0.75), result("shared", 0.25, 800, 0.5)]
     text = cheaper_teachers.cost_table(results, tmp_path)
-    assert "| network | 1 | 0.500 | 1.00 | 900 | 75.0 ± nan |" in text
-    assert "| shared | 1 | 0.250 | 0.50 | 800 | 50.0 ± nan |" in text
+    assert "| network | 1 | 0.500 | 2.00 | 900 | 75.0 ± nan |" in text
+    assert "| shared | 1 | 0.250 | 1.00 | 800 | 50.0 ± nan |" in text
     assert json.loads((tmp_path / "cost.json").read_text())["shared"]["seconds_step"] == 0.25
 
 
