@@ -185,7 +185,7 @@ class FolderPrediction:
         prediction = self._predictor.finish(
             prepared, computed.logits, return_probabilities=self._options.save_probabilities
         )
-        identity = self._identity(self._found[name], computed.inference)
+        identity = {**self._identity(self._found[name]), "inference": computed.inference}
         return prediction.used, self._output.write(prediction, name, identity, computed.started)
 
     # what a result depends on ---------------------------------------------------------------------------------------
@@ -201,17 +201,17 @@ class FolderPrediction:
         except ModalityError:  # there is no record, or that of another model: no checksum of the images is needed
             return False
         try:
-            identity = self._identity(case, self._applied(self._predictor.inference_for(used)))
-            return sidecar.is_finished(identity)
+            identity = self._identity(case)
         except OSError:  # the check of the images says what is wrong with them
             return False
+        applied = map(self._applied, self._predictor.inferences_for(used))
+        return any(sidecar.is_finished({**identity, "inference": inference}) for inference in applied)
 
-    def _identity(self, case: Case, inference: dict[str, Any]) -> dict[str, Any]:
-        """Return what the result depends on, given a case as it was found, and how the model is applied."""
+    def _identity(self, case: Case) -> dict[str, Any]:
+        """Return what the result depends on, given a case as it was found, besides how the model is applied."""
         labels = previous_stage_file(self._selection, case, self._predictor)
         return {
             "files": input_facts(case, self._modalities),
             "previous_stage": None if labels is None else {"file": str(labels.resolve()), "sha256": sha256_of(labels)},
             "model": self._facts["model"],
-            "inference": inference,
         }

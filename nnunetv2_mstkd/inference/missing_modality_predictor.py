@@ -39,7 +39,7 @@ class MissingModalityPredictor:
         checkpoint: name of the checkpoint files.
         device: "cpu", "cuda", "mps", a torch.device; "auto" takes CUDA where there is a GPU.
         engine: that runs the network on a CPU; "auto" takes the fastest one whose decisions are those of torch in
-            float32, which it finds out in the first case.
+            float32, which it finds out in the first cases.
         step_size: of the sliding window, in patches.
         mirroring: test-time augmentation.
         on_device: keep whole cases on the GPU.
@@ -98,15 +98,18 @@ class MissingModalityPredictor:
     @property
     def inference(self) -> dict[str, Any]:
         """How the model is applied, by this engine."""
-        return self._inference(self.engine)
+        return self._inference(self.engine.name)
 
-    def inference_for(self, subset: ModalitySubset) -> dict[str, Any]:
-        """Return how the model is applied to cases that have a subset, by what is known of the engines so far."""
-        return self._inference(self._predictor.choice_for(subset))
+    def inferences_for(self, subset: ModalitySubset) -> list[dict[str, Any]]:
+        """Return in which ways the model may be applied to cases that have a subset.
 
-    def _inference(self, engine: Choice) -> dict[str, Any]:
+        There are several as long as it is not known which engine is good enough.
+        """
+        return [self._inference(name) for name in self._predictor.engines_for(subset)]
+
+    def _inference(self, engine: str) -> dict[str, Any]:
         predictor = self._predictor
-        return inference_facts(self.device, engine.name, predictor.tile_step_size, predictor.use_mirroring)
+        return inference_facts(self.device, engine, predictor.tile_step_size, predictor.use_mirroring)
 
     def predict_case(
         self,

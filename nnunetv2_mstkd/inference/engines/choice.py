@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from nnunetv2_mstkd.errors import MissingExtraError, SettingsError
+from nnunetv2_mstkd.inference.engines.agreement import Agreement
 from nnunetv2_mstkd.inference.engines.hardware import bfloat16_units, has_openvino
 from nnunetv2_mstkd.inference.engines.names import (
     AUTO,
@@ -16,6 +17,9 @@ from nnunetv2_mstkd.inference.engines.names import (
     TORCH_BFLOAT16,
     TORCH_FLOAT32,
 )
+from nnunetv2_mstkd.modalities import ModalitySubset
+
+_IN_TURN = (OPENVINO_BFLOAT16, OPENVINO_FLOAT32, TORCH_BFLOAT16, TORCH_FLOAT32)  # auto never goes back
 
 
 @dataclass(frozen=True)
@@ -24,20 +28,33 @@ class Choice:
 
     Args:
         name: of the engine.
-        reason: a few words.
+        why: it was to be tried, in a few words.
         is_asked_for: whether a user named it: it is taken as it is, and not compared with torch in float32.
-        is_compared: whether it was, and decides alike.
+        agreement: with torch in float32, as far as tiles told of it; None: it was not compared.
+        subset: given which it was compared, where each has an engine of its own.
     """
 
     name: str
-    reason: str
+    why: str
     is_asked_for: bool = False
-    is_compared: bool = False
+    agreement: Agreement | None = None
+    subset: ModalitySubset | None = None
 
     @property
     def is_settled(self) -> bool:
         """Whether it is to predict without a further question."""
-        return self.is_asked_for or self.is_compared or self.name == TORCH_FLOAT32
+        is_told = self.agreement is not None and self.agreement.is_complete
+        return self.is_asked_for or is_told or self.name == TORCH_FLOAT32
+
+    @property
+    def reason(self) -> str:
+        """Why it is in use, in a few words."""
+        return self.why if self.agreement is None else f"{self.why}; {self.agreement}{given(self.subset)}"
+
+
+def given(subset: ModalitySubset | None) -> str:
+    """Return what a network was given, to end a sentence with; nothing where one engine is for all subsets."""
+    return "" if subset is None else f", given {subset}"
 
 
 def choose_engine(asked: str, device: torch.device) -> Choice:
@@ -64,14 +81,22 @@ def choose_engine(asked: str, device: torch.device) -> Choice:
 
 def fastest_engine() -> str:
     """Return the name of the fastest engine that this CPU and what is installed allow."""
-    if has_openvino():
-        return OPENVINO_BFLOAT16 if bfloat16_units() else OPENVINO_FLOAT32
-    return TORCH_BFLOAT16 if bfloat16_units() else TORCH_FLOAT32
+    return next(name for name in _IN_TURN if not _lack(name))
 
 
 def slower_engine(name: str) -> str:
-    """Return the fastest one of those that are left where an engine is not good enough."""
+    """Return the fastest one of those that are left where an engine decides otherwise than torch in float32."""
     return OPENVINO_FLOAT32 if name == OPENVINO_BFLOAT16 else TORCH_FLOAT32
+
+
+def replacing_engine(name: str) -> str:
+    """Return the fastest one of those that are left where an engine cannot be made, nor another one of its library."""
+    return TORCH_BFLOAT16 if name in OF_OPENVINO and not _lack(TORCH_BFLOAT16) else TORCH_FLOAT32
+
+
+def later_engines(name: str) -> tuple[str, ...]:
+    """Return the names of the engines at which `auto` may end that tries one of a name."""
+    return tuple(later for later in _IN_TURN[_IN_TURN.index(name) + 1 :] if not _lack(later))
 
 
 def runnable_engines() -> dict[str, str]:

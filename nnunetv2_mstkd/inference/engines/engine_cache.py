@@ -9,12 +9,15 @@ from typing import Any
 
 from nnunetv2_mstkd.inference.engines.hardware import instruction_set
 from nnunetv2_mstkd.inference.engines.names import OF_OPENVINO
+from nnunetv2_mstkd.inference.engines.network_code import architectures_sha256
 from nnunetv2_mstkd.inference.engines.openvino_conversion import CONVERSION
 from nnunetv2_mstkd.whole_file import whole_file
 
 FOLDER = ".engine_cache"
 _KEY_LENGTH = 16
 _CHECKSUM_BYTES = 32
+# what computes a network, and what it is made of
+_PACKAGES = ("torch", "nnunetv2_mstkd", "dynamic-network-architectures")
 
 
 class EngineCache:
@@ -26,8 +29,8 @@ class EngineCache:
     Args:
         checkpoint: the file.
         engine: name.
-        depends_on: what the engine's answers depend on, besides versions and the CPU: the weights' checksum, the patch.
-        warn: takes a line for people, once, if nothing can be written.
+        depends_on: what the engine's answers depend on, besides code and the CPU: the weights' checksum, the patch.
+        warn: takes a line for people, each time that something cannot be written.
     """
 
     def __init__(
@@ -35,7 +38,7 @@ class EngineCache:
     ) -> None:
         self._folder = checkpoint.parent / FOLDER
         self._prefix = f"{checkpoint.stem}.{engine}"
-        self._key = key_of({"engine": engine, **depends_on, **_versions(engine), "cpu": instruction_set()})
+        self._key = key_of({"engine": engine, **depends_on, **_code(engine), "cpu": instruction_set()})
         self._warn = warn
         self._unwritten: dict[str, bytes] = {}
 
@@ -56,8 +59,7 @@ class EngineCache:
             with whole_file(self._file(kind)) as temporary:
                 temporary.write_bytes(content)
         except OSError as error:
-            if not self._unwritten:
-                self._warn(f"{self._folder} cannot be written ({error.strerror}): the next run starts from nothing")
+            self._warn(f"{self._folder} cannot be written ({error.strerror}): the next run starts from nothing")
             # one network for each subset would fill the memory
             others = {name: kept for name, kept in self._unwritten.items() if _type(name) != _type(kind)}
             self._unwritten = {**others, kind: content}
@@ -99,6 +101,6 @@ def key_of(facts: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:_KEY_LENGTH]
 
 
-def _versions(engine: str) -> dict[str, Any]:
+def _code(engine: str) -> dict[str, Any]:
     own = {"openvino": version("openvino"), "conversion": CONVERSION} if engine in OF_OPENVINO else {}
-    return {"torch": version("torch"), **own}
+    return {**{name: version(name) for name in _PACKAGES}, "architectures": architectures_sha256(), **own}

@@ -41,9 +41,12 @@ class EnginePredictor(nnUNetPredictor):
         self._choice, self._model_network = choice, self.network
         if self.device.type != "cpu":
             return
-        engines, has_regions = ModelEngines(model, warn), bool(model.labels.has_regions)
+        axes, has_regions = self._mirror_axes, bool(model.labels.has_regions)
+        engines = ModelEngines(model, warn, mirrored=bool(axes))
         self._engine_network = EngineNetwork(self.network, model.weights, choice.name, engines.make)
-        self._trials = EngineTrials(choice, self._engine_network, engines, has_regions=has_regions, warn=warn)
+        self._trials = EngineTrials(
+            choice, self._engine_network, engines, has_regions=has_regions, mirror_axes=axes, warn=warn
+        )
         self.network = self._engine_network.eval()
 
     @property
@@ -51,9 +54,9 @@ class EnginePredictor(nnUNetPredictor):
         """The engine in use, and why; before the first case, the one that is to be."""
         return self._choice if self._trials is None else self._trials.choice
 
-    def choice_for(self, subset: ModalitySubset) -> Choice:
-        """Return the engine for cases that have a subset, by what is known so far."""
-        return self._choice if self._trials is None else self._trials.choice_for(subset)
+    def engines_for(self, subset: ModalitySubset) -> tuple[str, ...]:
+        """Return the names of the engines that may predict cases that have a subset, by what is known so far."""
+        return (self._choice.name,) if self._trials is None else self._trials.engines_for(subset)
 
     @property
     def engine(self) -> str:
@@ -90,13 +93,18 @@ class EnginePredictor(nnUNetPredictor):
 
     def _internal_maybe_mirror_and_predict(self, x: Tensor) -> Tensor:
         """Return the logits of a tile (1, C, *patch), with mirroring the mean over all its mirror images."""
-        axes = self.allowed_mirroring_axes if self.use_mirroring else None
+        axes = self._mirror_axes
         # what a caller put around the engine's network asks it for several at once already
         is_by_tile = self._trials is None or self.network is not self._engine_network or self.engine not in OF_OPENVINO
         if is_by_tile or not axes:
             found: Tensor = super()._internal_maybe_mirror_and_predict(x)
             return found
         return mean_over_mirrored(self.network, x, axes)
+
+    @property
+    def _mirror_axes(self) -> tuple[int, ...]:
+        """Of the patch; none without mirroring."""
+        return tuple(self.allowed_mirroring_axes or ()) if self.use_mirroring else ()
 
     @property
     def _tile_shape(self) -> tuple[int, ...]:

@@ -18,7 +18,8 @@ from nnunetv2_mstkd.inference.model import Model
 from nnunetv2_mstkd.inference.model_files import checkpoint_file
 from nnunetv2_mstkd.modalities import ModalitySubset
 
-_COMPILED, _AGREEMENT = "compiled", "agreement.json"  # what is kept of an engine
+# what is kept of an engine; the last is an agreement of means over mirror images
+_COMPILED, _AGREEMENT, _MIRRORED_AGREEMENT = "compiled", "agreement.json", "mirrored_agreement.json"
 
 
 class ModelEngines:
@@ -27,11 +28,13 @@ class ModelEngines:
     Args:
         model: whose network is run.
         warn: takes a line for people.
+        mirrored: whether predictions are means over mirror images. An engine that agrees so need not do so without.
     """
 
-    def __init__(self, model: Model, warn: Callable[[str], None]) -> None:
+    def __init__(self, model: Model, warn: Callable[[str], None], *, mirrored: bool) -> None:
         self._model = model
         self._warn = warn
+        self._mirrored = mirrored
         self._caches: dict[tuple[str, int], EngineCache] = {}
 
     def make(self, name: str, network: nn.Module, fold: int, tile_shape: Sequence[int]) -> Engine:
@@ -76,15 +79,29 @@ class ModelEngines:
             name: of the engine.
             subset: that was given to a network with an encoder for each modality; None of any other.
         """
-        found = self._cache(name, 0).get_json(_agreement_of(subset)) or {}
+        plain = self._agreement(name, _agreement_of(subset, mirrored=False))
+        if not self._mirrored:
+            return plain
+        mirrored = self._agreement(name, _agreement_of(subset, mirrored=True))
+        if mirrored is None and plain is not None and plain.is_close:  # a mean errs less than each of its images
+            return plain
+        return mirrored
+
+    def _agreement(self, name: str, kind: str) -> Agreement | None:
+        found = self._cache(name, 0).get_json(kind) or {}
         try:
-            return Agreement(float(found["dice"]), int(found["voxels"]), int(found["clear_differences"]))
+            differences = int(found["voxels"]), int(found["clear_differences"])
+            return Agreement(float(found["dice"]), *differences, tuple(map(int, found["region_voxels"])))
         except (KeyError, TypeError, ValueError):  # not there, damaged, or of a version that compared otherwise
             return None
 
     def remember(self, name: str, subset: ModalitySubset | None, agreement: Agreement) -> None:
         """Keep how an engine compared, beside the checkpoint of the first fold."""
-        self._cache(name, 0).put_json(_agreement_of(subset), agreement.as_dict())
+        self._cache(name, 0).put_json(_agreement_of(subset, mirrored=self._mirrored), agreement.as_dict())
+
+    def forget(self, name: str) -> None:
+        """Let go of what could not be written of an engine, and is in memory."""
+        self._caches = {key: cache for key, cache in self._caches.items() if key[0] != name}
 
     def _cache(self, name: str, fold: int) -> EngineCache:
         if (name, fold) not in self._caches:
@@ -103,13 +120,14 @@ class ModelEngines:
         }
 
     def _warn_once(self, line: str) -> None:
-        """Warn of the first folder that cannot be written: the other folds' are no news."""
+        """Warn of the first thing that cannot be written: the others are no news."""
         warn, self._warn = self._warn, lambda _: None
         warn(line)
 
 
-def _agreement_of(subset: ModalitySubset | None) -> str:
-    return _of_channels(_AGREEMENT, None if subset is None else subset.channels)
+def _agreement_of(subset: ModalitySubset | None, *, mirrored: bool) -> str:
+    kind = _MIRRORED_AGREEMENT if mirrored else _AGREEMENT
+    return _of_channels(kind, None if subset is None else subset.channels)
 
 
 def _of_channels(kind: str, channels: Sequence[int] | None) -> str:

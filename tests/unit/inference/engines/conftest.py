@@ -1,6 +1,8 @@
-"""A network with an encoder for each modality."""
+"""A network with an encoder for each modality, and a model that is no more than engines ask for."""
 
 from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,3 +19,18 @@ def multi_encoder(network_plan: Callable) -> tuple[Any, MaskedConcatenation]:
         for parameter in network.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
     return plan, network
+
+
+@pytest.fixture
+def bare_model(tmp_path: Path) -> SimpleNamespace:
+    """As much of a model of two folds as `ModelEngines` asks for."""
+    for fold in (0, 1):
+        (tmp_path / f"fold_{fold}").mkdir()
+    return SimpleNamespace(
+        folder=tmp_path,
+        folds=(0, 1),
+        checkpoint="checkpoint_final.pth",
+        weights_sha256={0: "a", 1: "b"},
+        configuration=SimpleNamespace(patch_size=(8, 8, 8)),
+        network=torch.nn.Identity(),
+    )

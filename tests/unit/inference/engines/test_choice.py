@@ -5,7 +5,13 @@ import torch
 
 from nnunetv2_mstkd.errors import MissingExtraError, SettingsError
 from nnunetv2_mstkd.inference.engines import choice
-from nnunetv2_mstkd.inference.engines.choice import choose_engine, runnable_engines
+from nnunetv2_mstkd.inference.engines.choice import (
+    choose_engine,
+    later_engines,
+    replacing_engine,
+    runnable_engines,
+    slower_engine,
+)
 from nnunetv2_mstkd.inference.engines.names import ENGINES
 
 CPU = torch.device("cpu")
@@ -63,6 +69,30 @@ def test_what_each_engine_lacks(machine):
     assert [name for name, lack in lacks.items() if not lack] == ["torch-float32"]
     machine("AMX", openvino=True)
     assert not any(runnable_engines().values())
+
+
+@pytest.mark.parametrize("units", [(), ("AMX",)])
+@pytest.mark.parametrize("openvino", [True, False])
+def test_what_takes_an_engines_place_can_run_and_comes_later(machine, units, openvino):
+    machine(*units, openvino=openvino)
+    for name in [name for name, lack in runnable_engines().items() if not lack and name != "torch-float32"]:
+        later = later_engines(name)
+        assert {slower_engine(name), replacing_engine(name)} <= set(later)
+        assert all(len(later_engines(other)) < len(later) for other in later)
+        assert not any(runnable_engines()[other] for other in later)
+    assert later_engines("torch-float32") == ()
+
+
+def test_what_is_wrong_gives_way_to_float32_and_what_cannot_be_made_to_torch(machine):
+    machine("AMX", openvino=True)
+    for name, wrong, unmade in (
+        ("openvino-bfloat16", "openvino-float32", "torch-bfloat16"),
+        ("openvino-float32", "torch-float32", "torch-bfloat16"),
+        ("torch-bfloat16", "torch-float32", "torch-float32"),
+    ):
+        assert (slower_engine(name), replacing_engine(name)) == (wrong, unmade)
+    machine(openvino=True)
+    assert replacing_engine("openvino-float32") == "torch-float32"
 
 
 def test_another_device_has_torch_alone():

@@ -1,7 +1,7 @@
 """Choosing an engine on a real model folder, by what its network says of the first case."""
 
-import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +12,6 @@ from nnunetv2_mstkd.inference.benchmark.subset_prediction import SubsetPredictor
 from nnunetv2_mstkd.inference.engines import agreement, choice, engine_predictor, engine_trials
 from nnunetv2_mstkd.inference.engines.engine_cache import FOLDER
 from nnunetv2_mstkd.inference.engines.engine_predictor import build_predictor
-from nnunetv2_mstkd.inference.engines.model_engines import ModelEngines
 from nnunetv2_mstkd.inference.engines.torch_engine import TorchBFloat16
 from nnunetv2_mstkd.inference.model import load_model
 
@@ -106,7 +105,7 @@ def test_openvino_in_float32_is_tried_before_torch(predictor, image, bounds, mon
 
     def compare(reference, logits, *, has_regions):
         found = original(reference, logits, has_regions=has_regions)
-        return found if (reference - logits).abs().max() < 1e-3 else agreement.Agreement(-1.0, 9, 0)
+        return found if (reference - logits).abs().max() < 1e-3 else replace(found, dice=-1.0, voxels=9)
 
     monkeypatch.setattr(engine_trials, "compare", compare)
     first = predictor(fastest="openvino-bfloat16")
@@ -141,15 +140,16 @@ def test_an_engine_that_is_asked_for_is_taken_as_it_is(predictor, image, bounds)
 def test_a_case_of_background_alone_does_not_tell(predictor, image, bounds, monkeypatch):
     bounds(agree=True)
     made = predictor()
-    compared = []
     original = engine_trials.compare
-    monkeypatch.setattr(engine_trials, "compare", lambda *a, **k: compared.append(1) or original(*a, **k))
-    monkeypatch.setattr(engine_trials, "foreground_voxels", lambda *_args, **_kwargs: torch.zeros(1))
+
+    def compare(*args, **kwargs):
+        return replace(original(*args, **kwargs), region_voxels=(0, 0, 0))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine_trials, "compare", compare)
+        logits_of(made, image)
+    assert made.choice.agreement is None
     logits_of(made, image)
-    monkeypatch.undo()
-    bounds(agree=True)
-    logits_of(made, image)
-    assert len(compared) == 1
     assert "with torch in float32" in made.choice.reason  # the second case told
 
 
@@ -159,15 +159,36 @@ def test_a_fold_beyond_the_first_is_not_compared(predictor, image, monkeypatch, 
 
     def compare(*_args, **_kwargs):
         compared.append(made._engine_network.fold)
-        return agreement.Agreement(float(not compared[-1]), 9, 0)  # the second fold's would not be good enough
+        # the second fold's would not be good enough
+        return agreement.Agreement(float(not compared[-1]), 9, 0, (100 * compared[-1],))
 
     monkeypatch.setattr(engine_trials, "compare", compare)
-    monkeypatch.setattr(
-        engine_trials, "foreground_voxels", lambda *_args, **_kwargs: torch.ones(1) * made._engine_network.fold
-    )
     assert torch.equal(logits_of(made, image), expected)
     assert (made.engine, made.warnings, compared) == (BF16, [], [0])
     assert not (folder / "fold_0" / FOLDER).exists()  # the first fold found nothing: the question is open
+
+
+def test_with_mirroring_means_over_mirror_images_are_compared(predictor, image, bounds, monkeypatch, folder):
+    bounds(agree=True)
+    compared = []
+    original = engine_trials.compare
+    monkeypatch.setattr(engine_trials, "compare", lambda *a, **k: compared.append(a) or original(*a, **k))
+    made = predictor(mirroring=True)
+    tiles = []
+    with torch.no_grad():
+        made.network.register_forward_hook(lambda _network, given, _logits: tiles.append(given[0].clone()))
+        logits_of(made, image)
+    reference = predictor("torch-float32", mirroring=True)
+    with torch.inference_mode():  # the engine saw the tile of the comparison last, mirrored along all axes
+        expected = reference._internal_maybe_mirror_and_predict(tiles[-1].flip(2, 3, 4))
+    ((found, logits),) = compared
+    torch.testing.assert_close(found, expected)
+    assert not torch.equal(logits, found)
+    (kept,) = (folder / "fold_0" / FOLDER).iterdir()
+    assert kept.name.endswith(".mirrored_agreement.json")
+    monkeypatch.setattr(engine_trials, "compare", None)
+    assert predictor(mirroring=True).choice == made.choice
+    assert predictor().choice.agreement is None
 
 
 def test_folds_and_mirroring_are_nnunets_own(predictor, image, folder):
@@ -202,16 +223,6 @@ def test_a_compiled_network_that_is_damaged_is_made_anew(predictor, image, folde
     assert torch.equal(logits_of(predictor("openvino-float32"), image), expected)
     assert kept.stat().st_size > 0.9 * len(content)
     assert kept.read_bytes() != changed
-
-
-@pytest.mark.parametrize("found", [{"share": 1.0, "clear_differences": 0}, {"dice": 1.0}, {"dice": None, "voxels": 0}])
-def test_what_a_version_with_another_bar_kept_of_a_comparison_is_not_taken_for_one(folder, found):
-    engines = ModelEngines(load_model(folder, (0,)), pytest.fail)
-    engines.remember(BF16, None, agreement.Agreement(0.999, 9, 0))
-    assert engines.remembered(BF16, None) == agreement.Agreement(0.999, 9, 0)
-    (file,) = (folder / "fold_0" / FOLDER).iterdir()
-    file.write_text(json.dumps(found))
-    assert engines.remembered(BF16, None) is None
 
 
 def test_every_core_is_used_and_the_callers_number_comes_back(predictor, image, monkeypatch):

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from nnunetv2_mstkd.inference.engines import agreement, choice
 from nnunetv2_mstkd.inference.engines.agreement import Agreement
 from nnunetv2_mstkd.inference.engines.choice import Choice
 from nnunetv2_mstkd.inference.engines.engine_network import EngineNetwork
@@ -13,9 +14,9 @@ from nnunetv2_mstkd.modalities import Modalities
 
 MODALITIES = Modalities(("T1", "T1ce", "T2", "FLAIR"))
 FIRST, SECOND = MODALITIES.subset("T1,T2"), MODALITIES.subset("FLAIR")
-OV_BF16, OV_FP32, FP32 = "openvino-bfloat16", "openvino-float32", "torch-float32"
+OV_BF16, OV_FP32, BF16, FP32 = "openvino-bfloat16", "openvino-float32", "torch-bfloat16", "torch-float32"
 FAST = Choice(OV_BF16, "fast")
-CLOSE, FAR = Agreement(1.0, 0, 0), Agreement(0.5, 100, 100)
+CLOSE, FAR = Agreement(1.0, 0, 0, (100, 100, 100)), Agreement(0.5, 100, 100, (100, 100, 100))
 
 
 class Opposite(TorchFloat32):
@@ -45,6 +46,7 @@ class Kept(dict):
     def __init__(self, *args):
         super().__init__(*args)
         self.compared = []
+        self.forgotten = []
 
     def remembered(self, name, subset):
         return self.get((name, subset))
@@ -52,6 +54,9 @@ class Kept(dict):
     def remember(self, name, subset, agreement):
         self[name, subset] = agreement
         self.compared.append(subset)
+
+    def forget(self, name):
+        self.forgotten.append(name)
 
 
 class Run:
@@ -87,6 +92,17 @@ class Run:
         return self.trials.choice
 
 
+@pytest.fixture(autouse=True)
+def _first_tile_tells_of_all_regions(monkeypatch):
+    monkeypatch.setattr(agreement, "TELLING_VOXELS", 0)
+
+
+@pytest.fixture(autouse=True)
+def _cpu_without_bfloat16(monkeypatch):
+    """Let torch in float32 be all that is left where OpenVINO cannot be made."""
+    monkeypatch.setattr(choice, "bfloat16_units", tuple)
+
+
 @pytest.fixture
 def run(multi_encoder):
     """Return a function that makes a run on a network with an encoder for each modality."""
@@ -100,10 +116,13 @@ def run(multi_encoder):
 def test_a_subset_whose_engine_is_wrong_falls_back_and_the_others_do_not(run):
     kept = Kept()
     first = run({(OV_BF16, SECOND.channels): Opposite}, kept)
-    assert first.settle(FIRST) == Choice(OV_BF16, f"fast; {CLOSE}, given T1+T2", is_compared=True)
+    found = first.settle(FIRST)
+    assert (found.name, found.is_settled) == (OV_BF16, True)
+    assert found.reason == f"fast; {found.agreement}, given T1+T2"
+    assert (found.agreement.dice, found.agreement.clear_differences) == (1.0, 0)
     assert first.warnings == []
     found = first.settle(SECOND)
-    assert (found.name, found.is_compared) == (OV_FP32, True)
+    assert (found.name, found.is_settled) == (OV_FP32, True)
     (warning,) = first.warnings
     assert warning.startswith(f"{OV_BF16} is not good enough for this model, given FLAIR: Dice 0.")
     assert warning.endswith(f"{OV_FP32} takes its place, which is slower")
@@ -115,7 +134,7 @@ def test_a_subset_whose_engine_is_wrong_falls_back_and_the_others_do_not(run):
 def test_what_earlier_runs_found_out_is_known_for_each_subset(run):
     again = run(kept=Kept({(OV_BF16, FIRST): CLOSE, (OV_BF16, SECOND): FAR, (OV_FP32, SECOND): FAR}))
     assert (again.trials.choice.name, again.warnings) == (OV_BF16, [])  # before any case
-    assert again.trials.choice_for(SECOND).name == FP32
+    assert again.trials.engines_for(SECOND) == (FP32,)
     assert seen_channels(again.network.network) == MODALITIES.all.channels  # asking tells the network nothing
     assert [again.settle(subset).name for subset in (FIRST, SECOND, FIRST)] == [OV_BF16, FP32, OV_BF16]
     assert again.made == [OV_BF16, FP32, OV_BF16]
@@ -139,13 +158,13 @@ def test_a_network_with_one_encoder_has_one_engine_whatever_a_case_has(network_p
     assert set(kept) == {(OV_BF16, None), (OV_FP32, None)}
     assert "is not good enough for this model: Dice 0." in one.warnings[0]
     again = Run(plan, plan.build().eval(), {}, kept)
-    assert again.trials.choice.name == again.trials.choice_for(FIRST).name == OV_FP32  # known before the first case
+    assert (again.trials.choice.name,) == again.trials.engines_for(FIRST) == (OV_FP32,)  # known before the first case
 
 
 def test_an_engine_that_breaks_given_one_subset_is_tried_again_in_the_next_run(run):
     kept = Kept()
     first = run({(OV_BF16, SECOND.channels): Broken}, kept)
-    assert [first.settle(subset).name for subset in (FIRST, SECOND)] == [OV_BF16, OV_FP32]
+    assert [first.settle(subset).name for subset in (FIRST, SECOND)] == [OV_BF16, FP32]
     assert "does not run here, given FLAIR: RuntimeError: no such instruction" in first.warnings[0]
     assert (OV_BF16, SECOND) not in kept
 
@@ -181,24 +200,53 @@ def test_of_several_folds_the_first_ones_network_is_compared_and_no_fold_has_ano
     folds = Run(plan, networks[0], {(OV_BF16, None): Wrong}, kept, other_folds=networks[1:])
     for _ in range(2):
         assert folds.settle(FIRST).name == OV_BF16
-    assert (kept, folds.warnings) == ({} if is_of_background else {(OV_BF16, None): CLOSE}, [])
-    # the first time, and while the question is open, an engine computes a tile of zeros before the case
-    assert computed == [0, 0, 1, 0, 0, 1] if is_of_background else [0, 0, 1, 0, 1]
+    assert (len(kept), folds.warnings) == (not is_of_background, [])
+    # the first time, and while the question is open: a tile of zeros, the case, and its tile to compare
+    assert computed == [0, 0, 0, 1, 0, 0, 0, 1] if is_of_background else [0, 0, 0, 1, 0, 1]
 
 
 def test_an_engine_that_was_good_enough_and_cannot_be_made_any_more_gives_way(plan):
     kept = Kept({(OV_BF16, None): CLOSE})
     one = Run(plan, plan.build().eval(), {(OV_BF16, None): Unmade}, kept)
-    assert one.settle(FIRST).name == OV_FP32
+    assert one.settle(FIRST).name == FP32
     (warning,) = one.warnings
-    assert warning.startswith(f"{OV_BF16} does not run here: RuntimeError: no memory. {OV_FP32} takes its place")
-    assert kept == {(OV_BF16, None): CLOSE, (OV_FP32, None): CLOSE}  # it may be made another time
+    assert warning.startswith(f"{OV_BF16} does not run here: RuntimeError: no memory. {FP32} takes its place")
+    assert kept == {(OV_BF16, None): CLOSE}  # it may be made another time
+    assert kept.forgotten == [OV_BF16]
+
+
+@pytest.mark.parametrize(("units", "expected"), [(("AMX",), BF16), ((), FP32)])
+@pytest.mark.parametrize("first", [OV_BF16, OV_FP32])
+def test_another_librarys_bfloat16_takes_the_place_of_what_cannot_be_made(plan, monkeypatch, units, expected, first):
+    monkeypatch.setattr(choice, "bfloat16_units", lambda: units)
+    kept, unmade = Kept(), {(name, None): Unmade for name in (OV_BF16, OV_FP32)}
+    one = Run(plan, plan.build().eval(), unmade, kept, Choice(first, "fast"))
+    assert one.settle(FIRST).name == expected
+    assert one.made == [first, expected]
+    assert set(kept) == ({(BF16, None)} if units else set())  # float32 is not compared with itself
+
+
+@pytest.mark.parametrize(
+    ("engines", "tried"),
+    [
+        ({OV_BF16: Opposite, OV_FP32: Unmade}, [OV_BF16, OV_FP32, BF16]),
+        ({OV_BF16: Opposite, OV_FP32: Unmade, BF16: Opposite}, [OV_BF16, OV_FP32, BF16, FP32]),
+        ({OV_BF16: Unmade, BF16: Unmade}, [OV_BF16, BF16, FP32]),
+        ({OV_BF16: Opposite, OV_FP32: Opposite}, [OV_BF16, OV_FP32, FP32]),
+    ],
+)
+def test_auto_tries_one_after_the_other_and_none_twice(plan, monkeypatch, engines, tried):
+    monkeypatch.setattr(choice, "bfloat16_units", lambda: ("AMX",))
+    one = Run(plan, plan.build().eval(), {(name, None): engine for name, engine in engines.items()}, Kept())
+    assert one.settle(FIRST).name == tried[-1]
+    assert one.made == tried
+    assert one.trials.engines_for(FIRST) == (tried[-1],)
 
 
 def test_an_engine_that_was_asked_for_or_is_the_last_breaks_aloud(plan):
     asked = Choice(OV_BF16, "as asked for", is_asked_for=True)
     every = {(name, None): Unmade for name in (OV_BF16, OV_FP32, FP32)}
-    for first, warnings in ((asked, 0), (FAST, 2)):
+    for first, warnings in ((asked, 0), (FAST, 1)):
         one = Run(plan, plan.build().eval(), every, Kept(), first)
         with pytest.raises(RuntimeError, match="no memory"):
             one.settle(FIRST)
@@ -210,4 +258,4 @@ def test_a_case_of_zeros_leaves_the_question_to_the_next_one(plan):
     image, one.tile = one.tile, torch.zeros_like(one.tile)
     assert one.settle(FIRST) == FAST
     one.tile = image
-    assert one.settle(FIRST).is_compared
+    assert one.settle(FIRST).is_settled

@@ -7,6 +7,8 @@ import weakref
 import pytest
 import torch
 
+from nnunetv2_mstkd.architectures.mstkd_network import MSTKDNetwork
+from nnunetv2_mstkd.architectures.style_fusion import SMU_NET_STAGES
 from nnunetv2_mstkd.cores import available_cores
 from nnunetv2_mstkd.errors import MissingExtraError
 from nnunetv2_mstkd.inference.engines import openvino_engine
@@ -16,18 +18,37 @@ from nnunetv2_mstkd.inference.engines.torch_engine import TorchBFloat16, TorchFl
 
 pytestmark = pytest.mark.slow  # OpenVINO compiles for seconds, however small a network is
 
-PLANS = ({"axes": 3}, {"axes": 2, "patch": (32, 48)}, {"axes": 3, "residual": True})
+# a plan, and options of the student that is built on its network; None: that network itself
+NETWORKS = {
+    "3d": ({"axes": 3}, None),
+    "2d": ({"axes": 2, "patch": (32, 48)}, None),
+    "residual": ({"axes": 3, "residual": True}, None),
+    "student-3d": ({"axes": 3}, {}),
+    "student-2d": ({"axes": 2, "patch": (32, 48)}, {}),
+    "student-of-smu-net": ({"axes": 3}, {"use_transformer": False, "style_stages": SMU_NET_STAGES}),
+}
 
 
-@pytest.fixture(params=PLANS, ids=["3d", "2d", "residual"])
-def plan(request, network_plan):
-    return network_plan(**request.param)
+@pytest.fixture(params=NETWORKS)
+def kind(request):
+    return NETWORKS[request.param]
 
 
 @pytest.fixture
-def network(plan):
+def plan(kind, network_plan):
+    return network_plan(**kind[0])
+
+
+@pytest.fixture
+def network(kind, plan):
     torch.manual_seed(0)
-    return plan.build().eval()
+    options = kind[1]
+    if options is None:
+        return plan.build().eval()
+    student = MSTKDNetwork(plan.build(), plan.patch_size, **options)
+    if student.transformer is not None:
+        torch.nn.init.normal_(student.transformer.positions)  # as after a training, not zeros
+    return student.eval()
 
 
 def make_engine(name, network, shape):
