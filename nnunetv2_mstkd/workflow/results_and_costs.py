@@ -24,7 +24,7 @@ COST_COLUMNS = (
 
 
 def results_and_costs(summary: Mapping[str, Any], costs: Mapping[str, Any], plans: str | None = None) -> str:
-    """Return the table as Markdown, a row for each model of the report.
+    """Return the table as Markdown: a row for each model of the report, in the order of the costs.
 
     Args:
         summary: of the report.
@@ -35,7 +35,9 @@ def results_and_costs(summary: Mapping[str, Any], costs: Mapping[str, Any], plan
     dice = {(row["model"], row["region"]): row["mean"] for row in summary["metrics"]["dice"]["averages"]}
     rows: list[Sequence[str]] = [("method", *(short for _, short in regions), *COST_COLUMNS)]
     rows.append(["---"] * len(rows[0]))
-    for model in summary["models"]:
+    order = {trainer: place for place, trainer in enumerate(costs["methods"])}
+    # the report has its models in the order in which they were scored, which is by chance
+    for model in sorted(summary["models"], key=lambda model: order.get(model["trainer"], len(order))):
         cost = costs["methods"].get(model["trainer"]) if plans in (None, model["plans"]) else None
         means = [_percent(dice.get((model["title"], region))) for region, _ in regions]
         rows.append((model["title"].replace("|", r"\|"), *means, *cost_cells(cost)))

@@ -71,6 +71,11 @@ def test_models_of_other_plans_than_were_measured_have_no_costs(summary, costs):
     assert CELLS[0] in results_and_costs(summary, costs)
 
 
+def test_rows_have_the_order_of_the_costs(summary, costs):
+    costs["methods"] = {"nnUNetTrainer_5epochs": COST, **costs["methods"]}
+    assert [row[0] for row in rows(results_and_costs(summary, costs))[2:]] == [r"a\|b", "MST-KD"]
+
+
 def test_there_is_a_cell_for_each_column():
     assert cost_cells(COST) == CELLS
     assert len(cost_cells(None)) == len(CELLS) == len(COST_COLUMNS)
