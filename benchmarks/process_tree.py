@@ -6,27 +6,22 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-_INTERVAL_S = 0.05
-_GROWTH = 1.01  # of the resident memory, before its shared pages are counted again: that walks all page tables
+_INTERVAL_S = 0.25  # reading PSS walks all page tables, some ten milliseconds for as many gigabytes
 
 
 def measured(command: Sequence[str], environment: Mapping[str, str]) -> dict[str, float]:
     """Run a command; return its seconds, and the peak memory of all its processes together, in MB.
 
-    A page that n processes share counts 1/n for each (PSS of smaps_rollup). It is read where the resident memory, which
-    counts such a page n times and is cheap to read, has a new peak.
+    A page that n processes share counts 1/n for each (PSS of smaps_rollup). A peak of less than the interval is missed.
     """
-    started, resident, peak = time.perf_counter(), 0.0, 0.0
+    started, peak = time.perf_counter(), 0.0
     with subprocess.Popen(command, env=dict(environment), stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         printed: list[bytes] = []
         assert process.stdout is not None
         reader = threading.Thread(target=lambda stream: printed.append(stream.read()), args=(process.stdout,))
         reader.start()
         while process.poll() is None:
-            processes = list(family(process.pid))
-            if (now := sum(_mb(pid, "status", "VmRSS:") for pid in processes)) > _GROWTH * resident:
-                resident = now
-                peak = max(peak, sum(_mb(pid, "smaps_rollup", "Pss:") for pid in processes))
+            peak = max(peak, sum(map(_proportional_mb, family(process.pid))))
             time.sleep(_INTERVAL_S)
         seconds = time.perf_counter() - started
         reader.join()
@@ -46,10 +41,9 @@ def family(pid: int) -> Iterator[int]:
         yield from family(child)
 
 
-def _mb(pid: int, file: str, key: str) -> float:
-    """Return a value of a file of /proc, 0 once the process has ended."""
+def _proportional_mb(pid: int) -> float:
     try:
-        lines = Path(f"/proc/{pid}/{file}").read_text().splitlines()
-    except OSError:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:  # it has just ended
         return 0.0
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(key)), 0.0)
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:")), 0.0)
