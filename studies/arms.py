@@ -99,7 +99,6 @@ FURTHER_ARMS: dict[str, Arm] = {
     "with_content": Arm(MSTKD, WITH_CONTENT),
     "gsme_network_only": Arm(MSTKD, {"weight_style_matching": 0.0, "weight_adversarial": 0.0}),
     "co_training": Arm(MSTKD, {"co_training": True}),
-    "converted_consistency": Arm(MSTKD, {"weight_consistency": 10 / PAPER_SCALE}),
     # the weights of its paper as those of the other methods are converted, with the plan's sizes and nnU-Net's SGD
     "mstkd_converted": Arm(MSTKD, CONVERTED),
 }

@@ -1,4 +1,4 @@
-"""The student's own weights as teacher: one network, as the paper's figure is drawn: the default (L3)."""
+"""The default teacher, the student's own weights: one network, as the paper's figure is drawn (L3)."""
 
 from typing import Any
 
