@@ -1,4 +1,4 @@
-"""Modality names, their aliases, and subsets of them (L0: standard library only).
+"""Modality names and subsets of them (L0: standard library only).
 
 A modality is a channel of the dataset, called by the dataset's own name (`channel_names` of dataset.json) and kept in
 the dataset's order. Aliases are resolved here, at the boundary, and nowhere else.
@@ -12,35 +12,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from nnunetv2_mstkd.errors import ModalityError
-
-# Every name on a line means the same sequence; the first is what our messages call it.
-ALIASES: tuple[tuple[str, ...], ...] = (
-    ("T1", "t1n", "t1w", "t1pre", "t1native"),
-    ("T1ce", "t1c", "t1gd", "t1post", "t1wce", "cet1w", "cegadoliniumt1w"),
-    ("T2", "t2w"),
-    ("FLAIR", "t2f", "t2flair", "fla", "fluid"),
-)
+from nnunetv2_mstkd.sequence_name import SEQUENCE_BY_ALIAS, normalize, sequence_of
 
 # What a benchmark's summary calls the mean over all subsets, and that over all regions.
 RESERVED_NAME = "all"
-
-_SEQUENCE_OF = {alias.lower(): names[0].lower() for names in ALIASES for alias in names}
-
-
-def _normalize(name: str) -> str:
-    return re.sub(r"[\s_\-]", "", name).lower()
-
-
-def _sequence(name: str) -> str:
-    """Return what identifies the sequence that `name` stands for: equal for all aliases of one sequence."""
-    normalized = _normalize(name)
-    return _SEQUENCE_OF.get(normalized, normalized)
-
-
-def known_sequence(name: str) -> str | None:
-    """Return the sequence that an alias stands for, as our messages call it ("T1ce"); None if it is no alias."""
-    normalized = _normalize(name)
-    return next((names[0] for names in ALIASES if normalized in map(str.lower, names)), None)
 
 
 @dataclass(frozen=True)
@@ -117,7 +92,7 @@ class Modalities:
 
     def fitting(self, name: str) -> tuple[int, ...]:
         """Return the channels that a name fits: as it is, else but for case and separators, else as an alias."""
-        for spelling in (lambda n: n, _normalize, _sequence):
+        for spelling in (lambda n: n, normalize, sequence_of):
             found = tuple(i for i, own in enumerate(self.names) if spelling(own) == spelling(name))
             if found:
                 return found
@@ -141,10 +116,10 @@ class Modalities:
 
     def nearest(self, name: str) -> str | None:
         """Return the modality or alias that a misspelt name is most like; None if it is like none of them."""
-        sequences = {_sequence(own) for own in self.names}
-        spellings = {alias: alias for alias, sequence in _SEQUENCE_OF.items() if sequence in sequences}
-        spellings.update({_normalize(own): own for own in self.names})
-        close = difflib.get_close_matches(_normalize(name), spellings, n=1)
+        sequences = {sequence_of(own) for own in self.names}
+        spellings = {alias: alias for alias, sequence in SEQUENCE_BY_ALIAS.items() if sequence in sequences}
+        spellings.update({normalize(own): own for own in self.names})
+        close = difflib.get_close_matches(normalize(name), spellings, n=1)
         return spellings[close[0]] if close else None
 
     def subset(self, text: str) -> "ModalitySubset":

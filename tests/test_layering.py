@@ -16,6 +16,7 @@ PACKAGE = Path(nnunetv2_mstkd.__file__).parent
 LAYERS = {
     "__init__": (0, "L0"),
     "modalities": (0, "L0"),
+    "sequence_name": (0, "L0"),
     "regions": (0, "L0"),
     "errors": (0, "L0"),
     "whole_file": (0, "L0"),

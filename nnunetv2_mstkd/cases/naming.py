@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from nnunetv2_mstkd.cases.contrast_word import enhanced_entity
 from nnunetv2_mstkd.errors import CaseError
-from nnunetv2_mstkd.modalities import Modalities, known_sequence
+from nnunetv2_mstkd.modalities import Modalities
+from nnunetv2_mstkd.sequence_name import known_sequence
 
 SEPARATORS = "_-. "
 

@@ -5,7 +5,8 @@ import re
 import pytest
 
 from nnunetv2_mstkd.errors import ModalityError
-from nnunetv2_mstkd.modalities import ALIASES, Modalities, ModalitySubset, known_sequence
+from nnunetv2_mstkd.modalities import Modalities, ModalitySubset
+from nnunetv2_mstkd.sequence_name import ALIASES, known_sequence
 
 FOUR = Modalities(("T1", "T1ce", "T2", "FLAIR"))
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from nnunetv2_mstkd.benchmark.report.case_choice import ChosenCase
 from nnunetv2_mstkd.benchmark.report.case_volume import CaseVolume
-from nnunetv2_mstkd.modalities import known_sequence
 from nnunetv2_mstkd.regions import Region
+from nnunetv2_mstkd.sequence_name import known_sequence
 
 SHOWN_FIRST = ("FLAIR", "T1ce")  # images that show most of a tumour; they are kept longest, too
 KEPT_BYTES = 8_500_000  # of embedded volumes: with NiiVue and the rest the page stays below 12 MB

@@ -10,7 +10,8 @@ from nnunetv2_mstkd.datasets.audit.assignment import Moves, Order, Verdict, bett
 from nnunetv2_mstkd.datasets.audit.contrast import Contrast, Features
 from nnunetv2_mstkd.datasets.audit.finding import Finding
 from nnunetv2_mstkd.datasets.audit.unjudged import too_few_cases
-from nnunetv2_mstkd.modalities import Modalities, known_sequence
+from nnunetv2_mstkd.modalities import Modalities
+from nnunetv2_mstkd.sequence_name import known_sequence
 
 # CSF is bright in T2 and dark elsewhere; FLAIR shows the oedema brighter than anything of the normal brain, T1 does
 # not show it; a rim that takes up contrast agent shines in T1ce.

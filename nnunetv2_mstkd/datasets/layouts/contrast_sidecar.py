@@ -9,7 +9,8 @@ from typing import Any
 from nnunetv2_mstkd.cases.problem import Problem
 from nnunetv2_mstkd.datasets.layouts.inherited_files import InheritedFiles
 from nnunetv2_mstkd.datasets.layouts.source import SourceCase
-from nnunetv2_mstkd.modalities import Modalities, known_sequence
+from nnunetv2_mstkd.modalities import Modalities
+from nnunetv2_mstkd.sequence_name import known_sequence
 
 KEY = "ContrastBolusIngredient"
 _WITHOUT = ("NONE", "NO")

@@ -14,7 +14,7 @@ from nnunetv2_mstkd.datasets.layouts.source import SourceCase
 from nnunetv2_mstkd.datasets.layouts.source_files import SourceFile
 from nnunetv2_mstkd.datasets.patient_name import told_patient
 from nnunetv2_mstkd.errors import CaseError
-from nnunetv2_mstkd.modalities import known_sequence
+from nnunetv2_mstkd.sequence_name import known_sequence
 
 
 @dataclass

@@ -11,7 +11,7 @@ from nnunetv2_mstkd.datasets.layouts.layout import Layout
 from nnunetv2_mstkd.datasets.layouts.path_pattern import PathPattern
 from nnunetv2_mstkd.datasets.layouts.recognition import is_excluded
 from nnunetv2_mstkd.datasets.layouts.source_files import SourceFile
-from nnunetv2_mstkd.modalities import known_sequence
+from nnunetv2_mstkd.sequence_name import known_sequence
 
 
 def problems_of(

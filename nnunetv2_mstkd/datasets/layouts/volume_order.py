@@ -8,7 +8,7 @@ from typing import Any
 from nnunetv2_mstkd.datasets.layouts.label_names import label_set_from_names
 from nnunetv2_mstkd.datasets.layouts.layout import Layout
 from nnunetv2_mstkd.errors import ConversionError
-from nnunetv2_mstkd.modalities import known_sequence
+from nnunetv2_mstkd.sequence_name import known_sequence
 
 
 def require_volume_order(layout: Layout, image: Path, files: Iterable[Path]) -> None:

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nnunetv2_mstkd.cases.discovery import Discovery, find_cases
-from nnunetv2_mstkd.modalities import ALIASES, Modalities
+from nnunetv2_mstkd.modalities import Modalities
+from nnunetv2_mstkd.sequence_name import ALIASES
 
 # The same examples each time: a check must not fail on unchanged code.
 FUZZ = settings(derandomize=True, deadline=None)

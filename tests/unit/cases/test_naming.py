@@ -6,7 +6,8 @@ import pytest
 
 from nnunetv2_mstkd.cases.naming import FileName, is_label_name, parse_name
 from nnunetv2_mstkd.errors import CaseError
-from nnunetv2_mstkd.modalities import ALIASES, Modalities
+from nnunetv2_mstkd.modalities import Modalities
+from nnunetv2_mstkd.sequence_name import ALIASES
 
 FOUR = Modalities(("T1", "T1ce", "T2", "FLAIR"))
 
