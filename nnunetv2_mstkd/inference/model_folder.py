@@ -14,6 +14,7 @@ from nnunetv2_mstkd.inference.model_files import ALL_CASES, FOLD_PREFIX
 from nnunetv2_mstkd.inference.results_folder import default_results, find_dataset_name, model_name, require_trained
 from nnunetv2_mstkd.inference.safe_checkpoint import CONFIGURATION, INIT_ARGS, TRAINER_NAME
 from nnunetv2_mstkd.modalities import Modalities, ModalitySubset
+from nnunetv2_mstkd.trainers.dedicated_trainer import fixed_subset
 from nnunetv2_mstkd.trainers.subset_trainer import SubsetTrainer
 
 
@@ -131,4 +132,4 @@ def needed_subset(trainer: Any, plans: Mapping[str, Any], modalities: Modalities
     """Return the subset that a dedicated model was trained for and cannot do without; None for any other model."""
     if not issubclass(trainer, SubsetTrainer):
         return None
-    return trainer.visible_subset(settings_from_plans(trainer.default_settings, plans), modalities)
+    return fixed_subset(settings_from_plans(trainer.default_settings, plans), modalities)

@@ -98,8 +98,8 @@ def export_model(
             for name in _COPIED:
                 if (folder / name).is_file():
                     opened.write(folder / name, f"{facts.folder}/{name}")
-            _write_plans(opened, f"{facts.folder}/{_PLANS_FILE}", folder / _PLANS_FILE)
-            _write_dataset_json(opened, f"{facts.folder}/{_DATASET_FILE}", folder / _DATASET_FILE)
+            _write_json(opened, f"{facts.folder}/{_PLANS_FILE}", folder / _PLANS_FILE, facts.plans)
+            _write_json(opened, f"{facts.folder}/{_DATASET_FILE}", folder / _DATASET_FILE, facts.dataset_json)
             for name, text in texts.items():
                 opened.writestr(f"{facts.folder}/{name}", text)
     except OSError as error:
@@ -114,7 +114,8 @@ def _head(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _gather_facts(folder: Path, folds: Sequence[str], head: Mapping[str, Any]) -> ModelFacts:
-    plans, dataset_json = (read_json(folder, name) for name in (_PLANS_FILE, _DATASET_FILE))
+    plans = _without_teacher(read_json(folder, _PLANS_FILE))
+    dataset_json = _without_files(read_json(folder, _DATASET_FILE))
     trainer = find_trainer(head[TRAINER_NAME])
     facts = ModelFacts(
         trainer_name=head[TRAINER_NAME],
@@ -131,24 +132,23 @@ def _gather_facts(folder: Path, folds: Sequence[str], head: Mapping[str, Any]) -
     return facts
 
 
-def _write_plans(archive: ZipFile, name: str, file: Path) -> None:
-    """Write plans.json as it is, but for a teacher that is a file of this machine."""
-    content = read_json(file.parent, file.name)
-    section = content.get(SECTION, {})
-    if not section.get("teacher_checkpoint"):
-        archive.write(file, name)
-        return
-    archive.writestr(name, json.dumps({**content, SECTION: {**section, **_NO_TEACHER}}, indent=4) + "\n")
+def _without_teacher(plans: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return plans as they are, but for a teacher that is a file of this machine."""
+    section = plans.get(SECTION, {})
+    return {**plans, SECTION: {**section, **_NO_TEACHER}} if section.get("teacher_checkpoint") else plans
 
 
-def _write_dataset_json(archive: ZipFile, name: str, file: Path) -> None:
-    """Write dataset.json as it is, but for the list of the training's files; the order of the labels is meaning."""
-    content = read_json(file.parent, file.name)
-    if _FILE_LIST not in content:
+def _without_files(dataset_json: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return dataset.json as it is, in its order, which has a meaning for labels, but for the training's files."""
+    return {key: value for key, value in dataset_json.items() if key != _FILE_LIST}
+
+
+def _write_json(archive: ZipFile, name: str, file: Path, content: Mapping[str, Any]) -> None:
+    """Write the content of a JSON file: the file itself where that is its content; the order of keys is kept."""
+    if content == read_json(file.parent, file.name):
         archive.write(file, name)
-        return
-    kept = {key: value for key, value in content.items() if key != _FILE_LIST}
-    archive.writestr(name, json.dumps(kept, indent=4) + "\n")
+    else:
+        archive.writestr(name, json.dumps(content, indent=4) + "\n")
 
 
 def _write_checkpoint(archive: ZipFile, name: str, checkpoint: Mapping[str, Any]) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nnunetv2_mstkd.distillation.settings import SECTION
+from nnunetv2_mstkd.distillation.settings import SECTION, stored_settings
 from nnunetv2_mstkd.errors import CheckpointError
 from nnunetv2_mstkd.whole_file import whole_file
 
@@ -106,7 +106,7 @@ def require_same_run(
 ) -> None:
     """Check that a checkpoint was written by this trainer with these plans.
 
-    Settings that the checkpoint does not know yet are taken to have had their default.
+    Settings that the checkpoint does not know yet are taken as what was done before them.
 
     Raises:
         CheckpointError: if not; the message shows both sides.
@@ -119,7 +119,7 @@ def require_same_run(
         "configuration": (theirs.get("configuration"), init_args.get("configuration")),
         "planned configuration": (_configuration(theirs), _configuration(init_args)),
         f"plans section {SECTION!r}": (
-            {**default_settings, **_plans(theirs).get(SECTION, {})},
+            stored_settings(_plans(theirs), default_settings),
             {**default_settings, **_plans(init_args).get(SECTION, {})},
         ),
     }

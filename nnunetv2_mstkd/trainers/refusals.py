@@ -7,7 +7,7 @@ from pathlib import Path
 from batchgenerators.utilities.file_and_folder_operations import load_json
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-from nnunetv2_mstkd.distillation.settings import SECTION, DistillationSettings
+from nnunetv2_mstkd.distillation.settings import SECTION, DistillationSettings, stored_settings
 from nnunetv2_mstkd.errors import SettingsError, UnsupportedNetworkError
 from nnunetv2_mstkd.trainers.available_modalities import AvailableModalities
 
@@ -29,7 +29,7 @@ def refuse_cascade(plans: dict, configuration: str) -> None:
 def refuse_mixed_folds(fold_folder: Path, section: dict, default_settings: dict) -> None:
     """Refuse to train a fold with other settings than the folds beside it: they share one plans.json.
 
-    Settings that the stored plans do not know yet are taken to have had their default.
+    Settings that the stored plans do not know yet are taken as what was done before them.
 
     Raises:
         SettingsError: if the settings differ; the message shows both.
@@ -38,13 +38,13 @@ def refuse_mixed_folds(fold_folder: Path, section: dict, default_settings: dict)
     others = [f for f in fold_folder.parent.glob("fold_*/checkpoint_*.pth") if f.parent != fold_folder]
     if not others or not plans_file.is_file():
         return
-    stored = {**default_settings, **load_json(os.fspath(plans_file)).get(SECTION, {})}
+    stored = stored_settings(load_json(os.fspath(plans_file)), default_settings)
     if stored != section:
         differing = {key: stored.get(key) for key in section if stored.get(key) != section[key]}
         raise SettingsError(
             f"{others[0].parent.name} of this model was trained with {differing}, this fold would be with "
-            f"{ {key: section[key] for key in differing} }; both share {plans_file}. Use a plans name of its own for "
-            f"other settings."
+            f"{ {key: section[key] for key in differing} }; both share {plans_file}. Give this fold the same "
+            f"settings in the section {SECTION!r} of the preprocessed plans, or use a plans name of its own for others."
         )
 
 

@@ -160,7 +160,16 @@ def test_the_file_of_a_frozen_teacher_stays_at_home(copied_model, tmp_path):
     installed = import_model(tmp_path / "model.zip", tmp_path / "results").folders[0]
     after = json.loads((installed / "plans.json").read_text())
     assert after == {**plans, "mstkd": {**plans["mstkd"], "teacher": "network", "teacher_checkpoint": None}}
+    with zipfile.ZipFile(tmp_path / "model.zip") as archive:  # the model card has the settings, too
+        assert not [name for name in archive.namelist() if b"/clinic" in archive.read(name)]
     MissingModalityPredictor(installed, device="cpu")  # which needs no teacher
+
+
+def test_a_mask_of_the_stock_command_is_not_taken_for_what_the_model_needs(trained_model, tmp_path, monkeypatch):
+    monkeypatch.setenv("MSTKD_MODALITIES", "T1ce,FLAIR")
+    exported = export_model(trained_model(), tmp_path / "model.zip")
+    with zipfile.ZipFile(tmp_path / "model.zip") as archive:
+        assert "Any non-empty subset" in archive.read(f"{exported.folder}/MODEL_CARD.md").decode()
 
 
 def test_dataset_json_without_a_list_of_files_goes_out_as_it_is(trained_model, tmp_path):

@@ -18,6 +18,7 @@ from nnunetv2_mstkd.distillation.settings.plans_section import (
     passed_over_settings,
     plans_section,
     settings_from_plans,
+    stored_settings,
 )
 from nnunetv2_mstkd.distillation.settings.ra_hved import RAHVEDSettings
 from nnunetv2_mstkd.distillation.settings.rmbts import RMBTSSettings
@@ -46,4 +47,5 @@ __all__ = [
     "passed_over_settings",
     "plans_section",
     "settings_from_plans",
+    "stored_settings",
 ]

@@ -13,7 +13,7 @@ class DedicatedSettings(SubsetSettings):
     Args:
         fixed_subset: names (or a 0/1 string) of the only modalities that the model ever sees, in training, validation
             and prediction: the dedicated nnU-Net of one subset, of cases that have all of it. None draws a subset for
-            each sample.
+            each sample. With MST-KD it needs "network" or "frozen" as `teacher`.
     """
 
     fixed_subset: str | None = None

@@ -1,6 +1,6 @@
 """Settings of the trainers with a teacher and a student (L2)."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Literal
 
 from nnunetv2_mstkd.architectures.transformer_size import TRANSFORMER_PRESETS
@@ -127,17 +127,14 @@ class DistillationSettings(DedicatedSettings):
                 f"Setting 'fixed_subset' is {self.fixed_subset!r}: with 'teacher' {self.teacher!r} the teacher has the "
                 f"student's weights, which never learn from anything else. Take 'network' or 'frozen' as 'teacher'"
             )
-        without_effect = {
-            "teacher_ema_decay": self.teacher != EMA,
-            "teacher_checkpoint": self.teacher != FROZEN,
-            "weight_teacher_segmentation": not self.trains_teacher,
-            "co_training": not self.trains_teacher,
-            "shared_initialization": self.teacher != NETWORK,
+
+    def without_effect(self) -> dict[str, str]:
+        """Return the settings that belong to another kind of teacher, each with what it has no effect with."""
+        belongs = {
+            "teacher_ema_decay": self.teacher == EMA,
+            "teacher_checkpoint": self.teacher == FROZEN,
+            "weight_teacher_segmentation": self.trains_teacher,
+            "co_training": self.trains_teacher,
+            "shared_initialization": self.teacher == NETWORK,
         }
-        defaults = {field.name: field.default for field in fields(self)}
-        for name, has_none in without_effect.items():
-            if has_none and getattr(self, name) != defaults[name]:
-                raise SettingsError(
-                    f"Setting {name!r} is {getattr(self, name)!r}, which has no effect with 'teacher' "
-                    f"{self.teacher!r}: leave it out, or give {defaults[name]!r}"
-                )
+        return {name: f"'teacher' {self.teacher!r}" for name, has_effect in belongs.items() if not has_effect}

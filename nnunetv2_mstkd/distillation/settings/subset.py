@@ -59,6 +59,10 @@ class SubsetSettings:
         self._check_optimizer()
         self._check_drawing()
 
+    def without_effect(self) -> dict[str, str]:
+        """Return the settings that do nothing beside the others, each with what it has no effect with."""
+        return {}
+
     def _check_drawing(self) -> None:
         if self.warm_up_fraction >= 1:
             raise SettingsError(f"Setting 'warm_up_fraction' must be in [0, 1); given: {self.warm_up_fraction}")

@@ -134,6 +134,12 @@ def test_what_has_no_effect_on_a_kind_of_teacher_is_refused(teacher, name, value
         from_section({"teacher": teacher, **checkpoint, name: value})
 
 
+@pytest.mark.parametrize("teacher", ["shared", "ema"])
+def test_a_trainers_own_default_that_has_no_effect_is_nobodys_mistake(teacher):
+    own = DistillationSettings(teacher="network", shared_initialization=False)
+    assert settings_from_plans(own, {"mstkd": {"teacher": teacher}}).teacher == teacher
+
+
 @pytest.mark.parametrize("section", [None, [], "seed=1", 3])
 def test_a_section_that_is_no_mapping_is_refused(section):
     with pytest.raises(SettingsError, match="must be a mapping"):

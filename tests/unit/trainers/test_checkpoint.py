@@ -151,6 +151,15 @@ def test_a_setting_newer_than_the_checkpoint_counts_as_its_default():
         require_same_run(checkpoint, "checkpoint_latest.pth", "nnUNetTrainerMSTKD", newer, {"new": 2})
 
 
+def test_a_checkpoint_from_before_there_were_kinds_of_teacher_had_a_second_network():
+    checkpoint = {"trainer_name": "nnUNetTrainerMSTKD", "init_args": init_args()}
+    defaults = {"teacher": "shared"}
+    with pytest.raises(CheckpointError, match=r"'teacher': 'network'.*'teacher': 'shared'"):
+        require_same_run(checkpoint, "checkpoint_latest.pth", "nnUNetTrainerMSTKD", init_args(), defaults)
+    section = {**init_args()["plans"]["mstkd"], "teacher": "network"}
+    require_same_run(checkpoint, "checkpoint_latest.pth", "nnUNetTrainerMSTKD", init_args(mstkd=section), defaults)
+
+
 def test_the_same_run_passes():
     checkpoint = {"trainer_name": "nnUNetTrainerMSTKD", "init_args": init_args()}
     require_same_run(checkpoint, "checkpoint_latest.pth", "nnUNetTrainerMSTKD", init_args(), {})
