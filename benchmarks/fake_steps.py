@@ -37,7 +37,7 @@ def measure_plain(planned: dict, geometry: Geometry) -> tuple[int, int]:
 
 
 def measure(planned: dict, geometry: Geometry, settings: DistillationSettings) -> tuple[int, int]:
-    """Return bytes saved in a step of nnUNetTrainerMSTKD up to its backward pass, and its parameters."""
+    """Return bytes saved in a step of MST-KD with two networks up to its backward pass, and its parameters."""
     with _on_fake_gpu():
         branches = [
             MSTKDNetwork(plan_network(planned, geometry, True), planned["patch_size"], preset=settings.preset)

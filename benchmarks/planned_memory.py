@@ -1,7 +1,7 @@
 """Whether what the planners of nnUNetTrainerMSTKD budget is what its training step keeps in memory. No GPU is needed.
 
-Measured are steps of nnUNetTrainer and of nnUNetTrainerMSTKD (`fake_steps`); weights, their gradients and moments are
-told apart. The planner's ratio is its estimate over nnU-Net's for the same plan.
+Measured are steps of nnUNetTrainer and of MST-KD with a second network as teacher (`fake_steps`); weights, their
+gradients and moments are told apart. The planner's ratio is its estimate over nnU-Net's for the same plan.
 
     python benchmarks/planned_memory.py [--json FILE]           # the ratios, measured and planned
     python benchmarks/planned_memory.py --plans [--json FILE]   # plans for the BraTS geometry, beside nnU-Net's

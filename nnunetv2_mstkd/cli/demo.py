@@ -22,9 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "folder", nargs="?", type=Path, default=Path(DEFAULT_FOLDER), help="where to work (default: %(default)s)"
     )
-    parser.add_argument(
-        "--quick", action="store_true", help="a small cohort, one epoch, two subsets: minutes, and poor models"
-    )
+    parser.add_argument("--quick", action="store_true", help="a small cohort and one epoch: minutes, and poor models")
     parser.add_argument(
         "--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="default: cuda if there is one"
     )

@@ -49,6 +49,6 @@ class Recipe:
         return f"{model.trainer}_{self.epochs}epoch{'s' if self.epochs > 1 else ''}"
 
 
-# Sized for two cores: at most 15 minutes, and 5. Training decides, and of it the patch size.
+# Sized for two cores: some 15 to 20 minutes, and 5. Training decides, and of it the patch size.
 FULL = Recipe(cases=30, test_cases=12, spacing_mm=4.0, epochs=5, gpu_memory_target_gb=0.014)
 QUICK = Recipe(cases=10, test_cases=2, spacing_mm=4.0, epochs=1, gpu_memory_target_gb=0.008)

@@ -1,4 +1,4 @@
-"""The modules that distillation terms have beside the two networks (L2)."""
+"""The modules that distillation terms have beside the networks (L2)."""
 
 from collections.abc import Callable
 from typing import Any

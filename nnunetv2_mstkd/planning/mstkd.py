@@ -54,8 +54,9 @@ class _TwoBranches:
         weights_gb = _additional_weights_gb(planner.get_plans_for_configuration(*arguments))
         if weights_gb >= target_gb:
             raise SettingsError(
-                f"A GPU memory target of {target_gb} GB leaves nothing for the patches: the weights of teacher and "
-                f"transformer alone need {weights_gb:.2f} GB. Give more with -gpu_memory_target"
+                f"A GPU memory target of {target_gb} GB leaves nothing for the patches: the weights of a second "
+                f"network as teacher and of the transformer alone would need {weights_gb:.2f} GB. "
+                f"Give more with -gpu_memory_target"
             )
         self.UNet_vram_target_GB = target_gb - weights_gb
         try:
@@ -102,8 +103,8 @@ class nnUNetPlannerMSTKD(_TwoBranches, ExperimentPlanner):
     """nnU-Net's default planner, for nnUNetTrainerMSTKD with default settings.
 
     Everything is decided by nnU-Net's own rules and numbers. What has to fit the memory target is what both branches,
-    with transformer and style fusion, discriminator and distillation terms keep for the backward pass, and their
-    weights.
+    with transformer and style fusion, discriminator and distillation terms keep for the backward pass, and the weights
+    of two networks: the teacher counts as a second one whatever its kind is, so that each kind fits.
 
     Args:
         dataset_name_or_id: as for nnU-Net's planner, like the arguments below.

@@ -24,7 +24,8 @@ class StepMemory:
     Args:
         plan_network: the plan's own, on torch's meta device; its parts are taken.
         patch_size: voxels, in the network's axis order.
-        settings: of the distillation; None for the defaults of nnUNetTrainerMSTKD.
+        settings: of the distillation; None for the defaults of nnUNetTrainerMSTKD. The teacher counts as a second
+            network whatever its kind is: the most that is needed.
 
     Raises:
         UnsupportedNetworkError: if MST-KD cannot be built on the plan's network.

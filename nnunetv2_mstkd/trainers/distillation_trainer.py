@@ -23,8 +23,8 @@ from nnunetv2_mstkd.unwrap import unwrap
 class DistillationTrainer(DedicatedTrainer):
     """Holds a student, a teacher and what the terms between them need. Not a trainer to ask for by name.
 
-    `self.network` is the student: it is validated, saved and used for prediction. Teacher, discriminators and regressor
-    exist in training only. The setting `teacher` has cheaper kinds of teacher, one file each in trainers/teacher/.
+    `self.network` is the student: it is validated, saved and used for prediction. Discriminators, the regressor and a
+    teacher with weights of its own exist in training only. The kinds of teacher are a file each in trainers/teacher/.
     """
 
     default_settings: ClassVar[DistillationSettings] = DistillationSettings()
@@ -80,7 +80,7 @@ class DistillationTrainer(DedicatedTrainer):
         return self.compiled(branch)
 
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, Any]:
-        """Build what is trained beside the student, and the optimisers: one of both branches, the discriminators'."""
+        """Build what is trained beside the student, and the optimisers: of student and teacher, of discriminators."""
         student: Any = unwrap(self.network)
         self._teacher = make_teacher(self.settings, student, self._build_branch, self.my_init_kwargs)
         num_outputs = self.label_manager.num_segmentation_heads

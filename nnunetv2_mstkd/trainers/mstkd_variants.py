@@ -23,7 +23,10 @@ class nnUNetTrainerMSTKD_noSLKD(nnUNetTrainerMSTKD):
 
 
 class nnUNetTrainerMSTKDPaper(nnUNetTrainerMSTKD):
-    """The paper's networks, optimiser and weights: transformer 768 x 12, attention by tokens, features as they are."""
+    """The paper's transformer (768 x 12, attention by tokens), optimiser and weights; features as they are.
+
+    Two networks, as in the released code. The weights of consistency, style matching and teacher segmentation are ours.
+    """
 
     default_settings = DistillationSettings(
         teacher=NETWORK,
