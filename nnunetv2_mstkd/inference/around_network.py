@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nnunetv2_mstkd.cases.case import Case
+from nnunetv2_mstkd.errors import PredictionError
 from nnunetv2_mstkd.inference.model import Model
 
 
@@ -42,6 +43,20 @@ def preprocess(
     # after the normalisation: not every scheme leaves zero where it is
     data[[channel for channel in range(len(data)) if channel not in case.sources]] = 0
     return data, seg, properties
+
+
+def require_finite(logits: Tensor) -> None:
+    """Check the logits (K, *S) of a case: nnU-Net takes NaN for background, and looks for infinite ones alone.
+
+    Raises:
+        PredictionError: if one is NaN or infinite.
+    """
+    if not all(bool(torch.isfinite(channel).all()) for channel in logits):  # by channel: to need little memory
+        raise PredictionError(
+            "The network's logits are NaN or infinite. If it computed in float16 or bfloat16, numbers became too large "
+            "for that: on a CPU take --engine torch-float32, in place of a GPU -device cpu. If they stay so in "
+            "float32, the weights are damaged, or an image has extreme intensities"
+        )
 
 
 def labels_of(

@@ -12,16 +12,17 @@ from torch import Tensor
 
 from nnunetv2_mstkd.cases.case import Case
 from nnunetv2_mstkd.cases.image_check import CaseCheck
-from nnunetv2_mstkd.cases.problem import Problem
-from nnunetv2_mstkd.checksum import sha256_of
+from nnunetv2_mstkd.cases.problem import Problem, printable
 from nnunetv2_mstkd.errors import CaseError, ModalityError, OutputError, PredictionError
 from nnunetv2_mstkd.inference.engines.choice import Choice
+from nnunetv2_mstkd.inference.file_watch import FileWatch
 from nnunetv2_mstkd.inference.folder_output import DONE, FAILED, FolderOutput, is_disk_full
+from nnunetv2_mstkd.inference.input_files import files_of_image, files_of_labels
 from nnunetv2_mstkd.inference.intake import Selection, check_images, find, previous_stage_file
 from nnunetv2_mstkd.inference.missing_modality_predictor import MissingModalityPredictor
 from nnunetv2_mstkd.inference.pipeline import overlapped
 from nnunetv2_mstkd.inference.prepared_case import PreparedCase
-from nnunetv2_mstkd.inference.run_facts import input_facts, model_facts, versions
+from nnunetv2_mstkd.inference.run_facts import input_facts, model_facts, previous_stage_facts, versions
 from nnunetv2_mstkd.inference.run_options import RunOptions, RunResult
 from nnunetv2_mstkd.inference.run_text import found_lines, refusal
 from nnunetv2_mstkd.modalities import ModalitySubset
@@ -79,6 +80,7 @@ class FolderPrediction:
         part = None if selection.num_parts == 1 else selection.part
         self._output = FolderOutput(output, predictor.model, self._facts, part)
         self._found: dict[str, Case] = {}  # by name, with the channels that the check will find empty
+        self._watch = FileWatch()
 
     def check(self) -> tuple[list[CaseCheck], list[Problem], list[Case]]:
         """Find and check everything; return the sound cases, all problems, and the cases that are finished already.
@@ -94,6 +96,8 @@ class FolderPrediction:
         finished = [case for case in found.cases if self._options.continue_prediction and self._is_finished(case)]
         left = [case for case in found.cases if case not in finished]
         self._say(f"{len(found.cases)} cases, {len(finished)} of them finished before; checking the images ...")
+        for case in left:
+            self._watch.note(case.name, self._files(case))
         checks, problems = check_images(left, self._predictor, self._selection, self._options.preparing)
         for line in found_lines(checks, found.ignored, self._modalities):
             self._say(line)
@@ -112,9 +116,9 @@ class FolderPrediction:
             raise CaseError(refusal(problems))
         output, manifest = self._output, self._output.manifest
         try:
-            output.open([case.name for case in finished], problems)
-            for problem in problems:
-                self._say(f"  refused: {problem}")
+            removed = output.open([case.name for case in finished], problems)
+            for line in (*(f"refused: {problem}" for problem in problems), *removed):
+                self._say(f"  {printable(line)}")
             failures = self._predict(checks)
             manifest.write("finished")
         except BaseException as error:  # also Ctrl-C
@@ -152,17 +156,20 @@ class FolderPrediction:
         if isinstance(error, OSError) and is_disk_full(error):
             raise error
         message = f"{type(error).__name__}: {error}"
-        self._output.manifest.add(name, FAILED, messages=[message])
         if not self._options.skip_on_error:
+            self._output.manifest.add(name, FAILED, messages=[message])
             raise PredictionError(f"{name} failed: {message}. Finished cases are kept") from error
-        return Problem(name, message)
+        removed = self._output.give_up(name, FAILED, [message])
+        return Problem(name, "; ".join(filter(None, [message, removed])))
 
     # the stages of a case -------------------------------------------------------------------------------------------
 
     def _prepare(self, check: CaseCheck) -> tuple[float, PreparedCase]:
         started = time.perf_counter()
         file = previous_stage_file(self._selection, check.case, self._predictor)
-        return started, self._predictor.prepare(check, previous_stage=file)
+        prepared = self._predictor.prepare(check, previous_stage=file)
+        self._require_unchanged(check.case.name)
+        return started, prepared
 
     def _compute(self, stage: tuple[float, PreparedCase]) -> ComputedCase:
         started, prepared = stage
@@ -186,6 +193,7 @@ class FolderPrediction:
             prepared, computed.logits, return_probabilities=self._options.save_probabilities
         )
         identity = {**self._identity(self._found[name]), "inference": computed.inference}
+        self._require_unchanged(name)  # so the checksums are those of what was predicted
         return prediction.used, self._output.write(prediction, name, identity, computed.started)
 
     # what a result depends on ---------------------------------------------------------------------------------------
@@ -207,11 +215,20 @@ class FolderPrediction:
         applied = map(self._applied, self._predictor.inferences_for(used))
         return any(sidecar.is_finished({**identity, "inference": inference}) for inference in applied)
 
+    def _files(self, case: Case) -> list[Path]:
+        """Return all files that a case is read from."""
+        labels, reader = previous_stage_file(self._selection, case, self._predictor), self._predictor.reader
+        images = [file for image in case.files for file in files_of_image(image, reader)]
+        return [*images, *(() if labels is None else files_of_labels(labels, reader))]
+
+    def _require_unchanged(self, name: str) -> None:
+        self._watch.require_unchanged(name, self._files(self._found[name]))
+
     def _identity(self, case: Case) -> dict[str, Any]:
         """Return what the result depends on, given a case as it was found, besides how the model is applied."""
         labels = previous_stage_file(self._selection, case, self._predictor)
         return {
-            "files": input_facts(case, self._modalities),
-            "previous_stage": None if labels is None else {"file": str(labels.resolve()), "sha256": sha256_of(labels)},
+            "files": input_facts(case, self._modalities, self._predictor.reader),
+            "previous_stage": previous_stage_facts(labels, self._predictor.reader),
             "model": self._facts["model"],
         }

@@ -13,7 +13,7 @@ from torch import Tensor
 from nnunetv2_mstkd.cases.case import Case
 from nnunetv2_mstkd.cases.image_check import CaseCheck
 from nnunetv2_mstkd.errors import CaseError, ModalityError, SettingsError
-from nnunetv2_mstkd.inference.around_network import labels_of
+from nnunetv2_mstkd.inference.around_network import labels_of, require_finite
 from nnunetv2_mstkd.inference.engines.choice import Choice
 from nnunetv2_mstkd.inference.engines.engine_predictor import build_predictor
 from nnunetv2_mstkd.inference.engines.names import AUTO
@@ -135,6 +135,7 @@ class MissingModalityPredictor:
             ModalityError: if a name is unknown or nothing is given.
             CaseError: if an image cannot be used, or what the model cannot do without is not given; the message
                 lists all that is wrong.
+            PredictionError: if what the network says is NaN or infinite.
         """
         given = {**(images or {}), **modalities}
         case, loaded = case_of_images(given, self.model.modalities, self.reader, spacing_mm)
@@ -179,10 +180,15 @@ class MissingModalityPredictor:
         """Run the network, or the mean of the folds' networks: logits (C, *S) of the preprocessed case.
 
         Thread-safe: one case after another, as the weights of all folds take turns in one network.
+
+        Raises:
+            PredictionError: if a logit is NaN or infinite.
         """
         with self._network_lock:
             self._predictor.see(prepared.check.case.subset(self.model.modalities))
-            return self._predictor.predict_logits_from_preprocessed_data(prepared.image)
+            logits = self._predictor.predict_logits_from_preprocessed_data(prepared.image)
+        require_finite(logits)
+        return logits
 
     def finish(self, prepared: PreparedCase, logits: Tensor, *, return_probabilities: bool = False) -> Prediction:
         """Turn logits into labels in the case's own geometry; thread-safe."""

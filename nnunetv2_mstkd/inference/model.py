@@ -10,7 +10,6 @@ from nnunetv2.utilities.label_handling.label_handling import LabelManager
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from torch import nn
 
-from nnunetv2_mstkd.checksum import sha256_of
 from nnunetv2_mstkd.inference.environment import refuse_variable
 from nnunetv2_mstkd.inference.model_description import damage_told, read_description, require_entries
 from nnunetv2_mstkd.inference.model_files import FINAL_CHECKPOINT, checkpoint_file
@@ -29,8 +28,9 @@ from nnunetv2_mstkd.inference.safe_checkpoint import (
     MIRRORING_AXES,
     TRAINER_NAME,
     WEIGHTS,
-    load_checkpoint,
+    load_hashed_checkpoint,
 )
+from nnunetv2_mstkd.inference.trained_with import require_trained_with
 from nnunetv2_mstkd.modalities import Modalities, ModalitySubset
 from nnunetv2_mstkd.trainers.subset_trainer import SubsetTrainer
 
@@ -119,7 +119,8 @@ def load_model(
         trust_checkpoint: also load models that could execute code.
 
     Raises:
-        ModelFolderError: if something is missing or damaged, or the folds do not belong together.
+        ModelFolderError: if something is missing or damaged, or the folds do not belong together, or were trained with
+            another plans.json or dataset.json.
         CheckpointError: if a checkpoint is damaged, or its weights do not fit the plans.
         UntrustedCheckpointError, UntrustedPlansError: if the model could execute code; not with `trust_checkpoint`.
         ModalityError: if MSTKD_MODALITIES is set, which would mask every case.
@@ -128,7 +129,8 @@ def load_model(
     plans, dataset_json = read_description(folder, trust=trust_checkpoint)
     names = fold_names(folder, folds, checkpoint)
     files = [checkpoint_file(folder, name, checkpoint) for name in names]
-    checkpoints = [load_checkpoint(file, trust=trust_checkpoint) for file in files]
+    loaded = [load_hashed_checkpoint(file, trust=trust_checkpoint) for file in files]
+    checkpoints = [content for content, _ in loaded]
     require_one_model(files, checkpoints)
     trainer_name = str(checkpoints[0][TRAINER_NAME])
     configuration_name = str(checkpoints[0][INIT_ARGS][CONFIGURATION])
@@ -138,10 +140,12 @@ def load_model(
         plans_manager = PlansManager(plans)
         configuration = plans_manager.get_configuration(configuration_name)
         require_entries(plans_manager, configuration, dataset_json)
+        for file, content in zip(files, checkpoints, strict=True):
+            require_trained_with(file, content, plans, dataset_json)
         needs = needed_subset(trainer, plans, Modalities.from_dataset_json(dataset_json))
         network = build_network(trainer, plans_manager, configuration, dataset_json)
     take_as_told(configuration)  # our predictors tell the network what each case has
-    weights = [loaded[WEIGHTS] for loaded in checkpoints]
+    weights = [content[WEIGHTS] for content in checkpoints]
     load_weights(network, weights, files)
     return Model(
         folder=folder,
@@ -154,7 +158,7 @@ def load_model(
         dataset_json=dataset_json,
         network=network,
         weights=weights,
-        weights_sha256={name: sha256_of(file) for name, file in zip(names, files, strict=True)},
+        weights_sha256={name: sha256 for name, (_, sha256) in zip(names, loaded, strict=True)},
         mirroring_axes=None if axes is None else tuple(axes),
         needs=needs,
         handles_missing=issubclass(trainer, SubsetTrainer),

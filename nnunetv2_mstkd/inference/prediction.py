@@ -1,5 +1,8 @@
 """What a model says of one case (L3)."""
 
+import errno
+import os
+import shutil
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +16,8 @@ from nnunetv2_mstkd.errors import CaseError, OutputError
 from nnunetv2_mstkd.inference.image_reader import ImageReader
 from nnunetv2_mstkd.modalities import ModalitySubset
 from nnunetv2_mstkd.whole_file import whole_file
+
+_NEXT_TO_NOTHING = 1 << 20  # bytes free where the disk counts as full: less than a segmentation may need
 
 
 @dataclass(frozen=True)
@@ -76,9 +81,24 @@ class Prediction:
                 files.enter_context(whole_file(beside))  # which writing `temporary` makes
             temporary = files.enter_context(whole_file(path))
             self._reader.write_label_map(self.labels, temporary, self.properties)
-            # not every writer says so when the disk is full
-            if not np.array_equal(self._reader.read_label_map(temporary).volumes[0], self.labels):
-                raise OutputError(f"{path} could not be written whole: is the disk full?")
+            self._require_whole(temporary, path)
+
+    def _require_whole(self, written: Path, path: Path) -> None:
+        """Read back what was written for `path`: not every writer says so when the disk is full.
+
+        Raises:
+            OutputError: if the labels are others; what caused it is an OSError with ENOSPC where the disk is full.
+        """
+        try:
+            if np.array_equal(self._reader.read_label_map(written).volumes[0], self.labels):
+                return
+            cause: Exception | None = None
+        except Exception as error:  # of whichever reader
+            cause = error
+        if shutil.disk_usage(written.parent).free < _NEXT_TO_NOTHING:
+            cause = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        reason = f" ({cause})" if cause else ""
+        raise OutputError(f"{path} could not be written: written and read back differ{reason}") from cause
 
 
 def _needs_geometry(path: Path) -> bool:

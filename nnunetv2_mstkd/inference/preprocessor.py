@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from nnunetv2_mstkd.cases.voxels import find_emptiness
 from nnunetv2_mstkd.errors import CaseError, ModalityError
 from nnunetv2_mstkd.inference.environment import MODALITIES_VARIABLE
-from nnunetv2_mstkd.modalities import Modalities
+from nnunetv2_mstkd.modalities import Modalities, ModalitySubset
 
 _OVERLAY = "nnunetv2.preprocessing.preprocessors.mstkd"
-_TO_BE_TOLD = "mstkd_to_be_told"  # a mark in a configuration, never on disk: names of the modalities
+_NOT_EMPTY = "mstkd_not_empty"  # a mark in a configuration, never on disk: the subset that must hold something
 
 
 class MSTKDPreprocessor(DefaultPreprocessor):
@@ -29,8 +29,8 @@ class MSTKDPreprocessor(DefaultPreprocessor):
     whatever the scheme. nnU-Net's own leaves zeros at zero with z-scores, but not with CT normalisation. Where every
     channel is constant the case is a blank image (the outermost slice of a 2D dataset), which is left to nnU-Net's own.
 
-    A network with an encoder for each modality takes a zero-filled file for an image unless it is told: then such a
-    case is refused.
+    A network with an encoder for each modality takes a zero-filled file for an image, unless it is told that the
+    channel is absent: else such a case is refused.
     """
 
     _case = "This case"
@@ -69,7 +69,7 @@ class MSTKDPreprocessor(DefaultPreprocessor):
 
         Raises:
             CaseError: if all of them are, and one is NaN.
-            ModalityError: if some are, and the network has to be told what is absent, and was not.
+            ModalityError: if some are that the network would take for images (see `check_channel_files_of`).
         """
         how = [find_emptiness(channel) for channel in data]
         settings = plans_manager, configuration_manager, dataset_json
@@ -78,8 +78,9 @@ class MSTKDPreprocessor(DefaultPreprocessor):
                 raise CaseError(f"The case has nothing: its channels are {', '.join(map(str, how))}")
             return DefaultPreprocessor(self.verbose).run_case_npy(data, seg, properties, *settings)
         absent = [channel for channel, emptiness in enumerate(how) if emptiness]
-        if absent and (names := configuration_manager.configuration.get(_TO_BE_TOLD)):
-            raise _untold(self._case, Modalities(tuple(names)), absent)
+        expected: ModalitySubset | None = configuration_manager.configuration.get(_NOT_EMPTY)
+        if expected is not None and any(expected.present[channel] for channel in absent):
+            raise _unexpectedly_empty(self._case, expected, absent)
         if data[absent].any():  # else they are zero already
             data = data.copy()
             data[absent] = 0
@@ -93,14 +94,19 @@ class MSTKDPreprocessor(DefaultPreprocessor):
         return data
 
 
-def _untold(case: str, modalities: Modalities, absent: list[int]) -> ModalityError:
-    empty = [channel in absent for channel in range(len(modalities))]
-    present = [name for name, is_empty in zip(modalities, empty, strict=True) if not is_empty]
+def _unexpectedly_empty(case: str, expected: ModalitySubset, absent: list[int]) -> ModalityError:
+    modalities = expected.modalities
+    holds = [channel not in absent for channel in range(len(modalities))]
+    empty = [named and not there for named, there in zip(expected.present, holds, strict=True)]
+    there = [name for name, is_there in zip(modalities, holds, strict=True) if is_there]
+    present = [name for name in there if name in expected.names] or there
+    takes = "every channel for an image unless it is told"
+    if expected != modalities.all:
+        takes = f"what {MODALITIES_VARIABLE} names for an image"
     return ModalityError(
-        f"{case} holds nothing in {modalities.channel_files(empty)}, and this model takes every channel for an image "
-        f"unless it is told: the segmentation would be wrong. Name the modalities of the case, such as "
-        f"{MODALITIES_VARIABLE}={','.join(present)} (all of them, if the zeros are an image), or use mstkd predict, "
-        f"which finds out."
+        f"{case} holds nothing in {modalities.channel_files(empty)}, and this model takes {takes}: the segmentation "
+        f"would be wrong. Name the modalities of the case, such as {MODALITIES_VARIABLE}={','.join(present)} (all of "
+        f"them, if the zeros are an image), or use mstkd predict, which finds out."
     )
 
 
@@ -138,7 +144,7 @@ def require_channel_files(image_files: list[str], modalities: Modalities, file_e
     )
 
 
-def check_channel_files_of(configuration: ConfigurationManager, to_be_told: Modalities | None = None) -> None:
+def check_channel_files_of(configuration: ConfigurationManager, not_empty: ModalitySubset | None = None) -> None:
     """Have the stock predictor check channel files: replace nnU-Net's default preprocessor for this process.
 
     Nothing on disk changes. A preprocessor of the user's own stays; so does the default one where the overlay is
@@ -146,11 +152,12 @@ def check_channel_files_of(configuration: ConfigurationManager, to_be_told: Moda
 
     Args:
         configuration: of the model; copied into nnU-Net's preprocessing workers.
-        to_be_told: the modalities, where the network has to be told what a case has, and was not; else None.
+        not_empty: what a network takes for images that has to be told what is absent: cases in which one of these is
+            empty are refused; None: any channel may be.
     """
     take_as_told(configuration)
-    if to_be_told is not None:
-        configuration.configuration[_TO_BE_TOLD] = list(to_be_told)
+    if not_empty is not None:
+        configuration.configuration[_NOT_EMPTY] = not_empty
     is_default = configuration.configuration.get("preprocessor_name") == DefaultPreprocessor.__name__
     if is_default and find_spec(_OVERLAY) is not None:
         configuration.configuration["preprocessor_name"] = MSTKDPreprocessor.__name__
@@ -158,4 +165,4 @@ def check_channel_files_of(configuration: ConfigurationManager, to_be_told: Moda
 
 def take_as_told(configuration: ConfigurationManager) -> None:
     """Refuse no empty channel from now on: the network is told for each case."""
-    configuration.configuration.pop(_TO_BE_TOLD, None)
+    configuration.configuration.pop(_NOT_EMPTY, None)

@@ -3,15 +3,19 @@
 import platform
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from nnunetv2_mstkd.cases.case import Case
 from nnunetv2_mstkd.checksum import sha256_of
+from nnunetv2_mstkd.inference.image_reader import ImageReader
+from nnunetv2_mstkd.inference.input_files import files_of_image, files_of_labels
 from nnunetv2_mstkd.inference.model import Model
+from nnunetv2_mstkd.inference.model_files import DATASET_FILE, PLANS_FILE
 from nnunetv2_mstkd.modalities import Modalities
 
 PACKAGES = ("nnunetv2_mstkd", "nnunetv2", "torch", "numpy", "SimpleITK")
@@ -28,6 +32,8 @@ def model_facts(model: Model) -> dict[str, Any]:
         "checkpoint": model.checkpoint,
         "folds": list(model.folds),
         "weights_sha256": model.weights_sha256,
+        "plans_sha256": sha256_of(model.folder / PLANS_FILE),
+        "dataset_json_sha256": sha256_of(model.folder / DATASET_FILE),
         "trained_for_missing_modalities": model.handles_missing,
     }
 
@@ -37,17 +43,32 @@ def inference_facts(device: torch.device, engine: str, step_size: float, mirrori
     return {"device": str(device), "engine": engine, "step_size": step_size, "mirroring": mirroring}
 
 
-def input_facts(case: Case, modalities: Modalities) -> dict[str, Any]:
-    """Return each present modality's file, with its checksum."""
-    sums = {file: sha256_of(file) for file in case.files}
+def input_facts(case: Case, modalities: Modalities, reader: ImageReader) -> dict[str, Any]:
+    """Return each present modality's file, with its checksum: of a TIFF and, after a +, of the file with its spacing.
+
+    Raises:
+        OSError: if a file cannot be read.
+    """
+    checksum = lru_cache(maxsize=None)(sha256_of)  # several channels may lie in one file
     return {
         modalities.names[channel]: {
             "file": str(source.file.resolve()),
             "volume": source.volume,
-            "sha256": sums[source.file],
+            "sha256": "+".join(map(checksum, files_of_image(source.file, reader))),
         }
         for channel, source in case.sources.items()
     }
+
+
+def previous_stage_facts(labels: Path | None, reader: ImageReader) -> dict[str, str] | None:
+    """Return a cascade's labels of the previous stage, with their checksum, likewise; None where there are none.
+
+    Raises:
+        OSError: if a file cannot be read.
+    """
+    if labels is None:
+        return None
+    return {"file": str(labels.resolve()), "sha256": "+".join(map(sha256_of, files_of_labels(labels, reader)))}
 
 
 @cache

@@ -51,11 +51,16 @@ class Sidecar:
         except (OSError, ValueError, KeyError, TypeError):  # missing, damaged, or of another program
             return []
 
-    def remove(self) -> None:
-        """Take away an earlier run's with all files that it names: nothing of it must lie beside a new segmentation."""
-        for name in self._own_outputs():
+    def remove(self) -> list[str]:
+        """Take away an earlier run's with all files that it names, and return the names of these that were there.
+
+        Nothing of it must lie beside a new segmentation, or in place of one.
+        """
+        there = [name for name in self._own_outputs() if (self.folder / name).exists()]
+        for name in there:
             (self.folder / name).unlink(missing_ok=True)
         self.file.unlink(missing_ok=True)  # last: after a kill in between, the next run still knows the others
+        return there
 
     def _own_outputs(self) -> list[str]:
         """Return the names of the files that it lists: those in this folder that bear the case's name."""

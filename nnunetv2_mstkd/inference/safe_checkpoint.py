@@ -5,6 +5,7 @@ knows tensors and plain containers; nnU-Net's checkpoints also hold numpy number
 are read by stand-ins here: no function of numpy is ever called with arguments from a file.
 """
 
+import os
 import pickle
 import re
 import threading
@@ -12,12 +13,13 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from nnunetv2_mstkd.checksum import sha256_of_stream
 from nnunetv2_mstkd.errors import CheckpointError, UntrustedCheckpointError
 
 WEIGHTS, TRAINER_NAME, INIT_ARGS = "network_weights", "trainer_name", "init_args"
@@ -50,10 +52,22 @@ def load_checkpoint(file: Path, *, trust: bool = False) -> dict[str, Any]:
         UntrustedCheckpointError: if the file holds more than tensors, numbers, texts and containers; not with `trust`.
         CheckpointError: if it is missing, damaged or no checkpoint of nnU-Net.
     """
-    content = _read(file, trust)
+    return load_hashed_checkpoint(file, trust=trust)[0]
+
+
+def load_hashed_checkpoint(file: Path, *, trust: bool = False) -> tuple[dict[str, Any], str]:
+    """Load a checkpoint as `load_checkpoint` does, and return it with the SHA-256 of the very file that was loaded.
+
+    The file is opened once: one that is put in its place meanwhile, by a training that goes on, changes neither.
+
+    Raises:
+        UntrustedCheckpointError, CheckpointError: as `load_checkpoint`, and if the file is written to meanwhile.
+    """
+    content, sha256 = _read(file, trust)
     if problem := _what_is_wrong(content):
         raise CheckpointError(f"{file} is not a checkpoint of nnU-Net: {problem}")
-    return {key: content[key] for key in (WEIGHTS, TRAINER_NAME, INIT_ARGS, MIRRORING_AXES) if key in content}
+    kept = (WEIGHTS, TRAINER_NAME, INIT_ARGS, MIRRORING_AXES)
+    return {key: content[key] for key in kept if key in content}, sha256
 
 
 def _what_is_wrong(content: Any) -> str | None:
@@ -71,15 +85,18 @@ def _what_is_wrong(content: Any) -> str | None:
     return None
 
 
-def _read(file: Path, trust: bool) -> Any:
+def _read(file: Path, trust: bool) -> tuple[Any, str]:
+    """Return what a file holds, and its SHA-256."""
     if not trust:
         _require_safe_loader(torch.__version__)
     try:
-        _require_whole(file)
-        if trust:
-            return torch.load(file, map_location="cpu", weights_only=False)
-        with _only_numbers_allowed():
-            return torch.load(file, map_location="cpu", weights_only=True)
+        with open(file, "rb") as stream:
+            before = os.fstat(stream.fileno())
+            sha256 = sha256_of_stream(stream)
+            _require_whole(stream)
+            stream.seek(0)
+            content = _unpickled(stream, trust)
+            after = os.fstat(stream.fileno())
     except Exception as error:  # a damaged file, or one that is something else, can make the loader raise anything
         is_refusal = isinstance(error, pickle.UnpicklingError)
         if is_refusal and (wanted := _WANTED.search(str(error))):
@@ -87,6 +104,16 @@ def _read(file: Path, trust: bool) -> Any:
         cause = _CAUSE.search(str(error)) if is_refusal else None
         shown = cause[1] if cause else f"{type(error).__name__}: {error}"
         raise CheckpointError(f"{file} cannot be read ({shown}): it is missing, damaged or no checkpoint") from error
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise CheckpointError(f"{file} was written to while it was read: give the command again when that is over")
+    return content, sha256
+
+
+def _unpickled(stream: BinaryIO, trust: bool) -> Any:
+    if trust:
+        return torch.load(stream, map_location="cpu", weights_only=False)
+    with _only_numbers_allowed():
+        return torch.load(stream, map_location="cpu", weights_only=True)
 
 
 def _require_safe_loader(version: str) -> None:
@@ -99,7 +126,7 @@ def _require_safe_loader(version: str) -> None:
         )
 
 
-def _require_whole(file: Path) -> None:
+def _require_whole(file: BinaryIO) -> None:
     """Check what torch.load does not look at in a zip file, which is what torch.save writes: checksums and sizes."""
     if zipfile.is_zipfile(file):
         with zipfile.ZipFile(file) as archive:

@@ -13,6 +13,7 @@ import torch
 from nnunetv2_mstkd.benchmark.confidence import CONFIDENCE_FILE
 from nnunetv2_mstkd.distillation.settings import NETWORK, SECTION
 from nnunetv2_mstkd.errors import ModelFolderError, OutputError
+from nnunetv2_mstkd.inference.model_description import damage_told
 from nnunetv2_mstkd.inference.model_folder import (
     find_trainer,
     fold_names,
@@ -22,6 +23,7 @@ from nnunetv2_mstkd.inference.model_folder import (
     require_one_model,
 )
 from nnunetv2_mstkd.inference.safe_checkpoint import CONFIGURATION, INIT_ARGS, TRAINER_NAME, load_checkpoint
+from nnunetv2_mstkd.inference.trained_with import require_trained_with
 from nnunetv2_mstkd.modalities import Modalities
 from nnunetv2_mstkd.sharing.archive_check import LICENCE_FILE, MODEL_FOLDER
 from nnunetv2_mstkd.sharing.licence import licence_text
@@ -78,7 +80,8 @@ def export_model(
         trust_checkpoint: also load checkpoints that could execute code.
 
     Raises:
-        ModelFolderError, CheckpointError: if the model cannot be loaded.
+        ModelFolderError, CheckpointError: if the model cannot be loaded, or a fold was trained with another plans.json
+            or dataset.json.
         ModelArchiveError: if the licence cannot be read.
         OutputError: if the archive exists, or cannot be written.
     """
@@ -94,6 +97,8 @@ def export_model(
             for file in files:
                 loaded = load_checkpoint(file, trust=trust_checkpoint)
                 require_one_model((files[0], file), (first, loaded))
+                with damage_told(folder):
+                    require_trained_with(file, loaded, facts.plans, facts.dataset_json)
                 _write_checkpoint(opened, f"{facts.folder}/{file.parent.name}/{file.name}", loaded)
             for name in _COPIED:
                 if (folder / name).is_file():

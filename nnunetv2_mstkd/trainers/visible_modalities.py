@@ -18,10 +18,11 @@ def bind_visible(
         network: bare; its absent channels are set to zero, its absent encoders do not run.
         configuration: of the plans; its preprocessor checks the channel files from now on.
         modalities: of the model.
-        visible: all that the network may see. None = everything; of a network with an encoder for each modality cases
-            with an empty channel are refused then: it would have to be told of them.
+        visible: all that the network may see; None = everything. A network with an encoder for each modality has to be
+            told of channels that are empty, so cases with one of these among `visible` are refused, unless that names
+            all modalities: a user's word that the zeros are an image.
     """
     guard_input(network, modalities, visible)
     see_only(network, visible or modalities.all)
-    is_untold = visible is None and has_modality_encoders(network)
-    check_channel_files_of(configuration, modalities if is_untold else None)
+    may_be_empty = visible == modalities.all or not has_modality_encoders(network)
+    check_channel_files_of(configuration, None if may_be_empty else visible or modalities.all)

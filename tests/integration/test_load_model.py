@@ -1,12 +1,15 @@
 """Model folders that are not what they should be: each is told as such, before any image is read."""
 
 import json
+import os
+import shutil
 
 import pytest
 import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 
+from nnunetv2_mstkd.checksum import sha256_of
 from nnunetv2_mstkd.errors import CheckpointError, ModelFolderError, MSTKDError
 from nnunetv2_mstkd.inference.model import load_model
 from nnunetv2_mstkd.inference.model_folder import find_trainer
@@ -95,6 +98,40 @@ def test_a_configuration_that_the_plans_do_not_have_is_named(random_model):
     folder = random_model()
     change_checkpoint(folder, lambda checkpoint: checkpoint["init_args"].update(configuration="3d_other"))
     with pytest.raises(ModelFolderError, match="3d_other"):
+        load_model(folder)
+
+
+def test_the_hash_is_that_of_the_weights_though_a_training_goes_on(random_model, monkeypatch):
+    folder = random_model()
+    file, later, load = folder / "fold_0" / "checkpoint_final.pth", folder / "later.pth", torch.load
+    shutil.copy(file, later)
+    with later.open("ab") as stream:
+        stream.write(b"later")
+    before = sha256_of(file)
+
+    def load_and_replace(*args, **options):
+        loaded = load(*args, **options)
+        os.replace(later, file)
+        return loaded
+
+    monkeypatch.setattr(torch, "load", load_and_replace)
+    assert load_model(folder).weights_sha256 == {"0": before}
+    assert sha256_of(file) != before
+
+
+@pytest.mark.parametrize("entry", ["plans", "dataset_json"])
+def test_plans_that_a_fold_was_not_trained_with_are_told(random_model, entry):
+    folder = random_model(folds=(0, 1))
+    trained = {
+        "plans": json.loads((folder / "plans.json").read_text()),
+        "dataset_json": json.loads((folder / "dataset.json").read_text()),
+    }
+    change_checkpoint(folder, lambda checkpoint: checkpoint["init_args"].update(trained), fold=1)
+    load_model(folder)
+    changes = {"plans": {"transpose_forward": [2, 1, 0]}, "dataset_json": {"regions_class_order": [3, 2, 1]}}
+    trained[entry].update(changes[entry])
+    change_checkpoint(folder, lambda checkpoint: checkpoint["init_args"].update(trained), fold=1)
+    with pytest.raises(ModelFolderError, match=r"fold_1.*was trained with another .*Put back"):
         load_model(folder)
 
 

@@ -165,13 +165,20 @@ def test_only_the_encoders_of_what_a_case_has_run(model, files, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_zeros_of_a_present_channel_are_an_image(model, files, tmp_path, monkeypatch, name):
-    """Where the variable names a channel it is there, be it zero everywhere: what is there is told, never guessed."""
+    """Where the variable names all channels they are there, be they zero everywhere: that is told, never guessed."""
     folder, subset = model(name), SOME[0]
     zeros = zero_filled(files, subset, tmp_path / "zeros")
     monkeypatch.setenv("MSTKD_MODALITIES", str(MODALITIES.all))
     _, all_present = stock(folder, zeros)
     monkeypatch.setenv("MSTKD_MODALITIES", str(subset))
     assert not np.array_equal(stock(folder, zeros)[1], all_present)
+
+
+def test_the_stock_command_refuses_zero_filled_files_of_what_it_was_told_is_there(model, files, tmp_path, monkeypatch):
+    zeros = zero_filled(files, MODALITIES.subset("FLAIR"), tmp_path / "zeros")
+    monkeypatch.setenv("MSTKD_MODALITIES", "T1ce,FLAIR")
+    with pytest.raises(ModalityError, match=r"_0001 T1ce, and this model takes what .* MSTKD_MODALITIES=FLAIR \(all"):
+        stock(model(ONE), zeros)
 
 
 def test_the_stock_command_refuses_zero_filled_files_that_it_was_told_nothing_of(model, files, tmp_path, capfd):

@@ -122,6 +122,16 @@ def test_folds_are_chosen_and_must_belong_together(copied_model, tmp_path):
     assert not (tmp_path / "mixed.zip").exists()
 
 
+def test_a_fold_of_another_plan_is_not_shared(copied_model, tmp_path):
+    model = copied_model()
+    plans = json.loads((model / "plans.json").read_text())
+    plans["configurations"]["3d_fullres"]["spacing"] = [9.0, 9.0, 9.0]
+    (model / "plans.json").write_text(json.dumps(plans))
+    with pytest.raises(ModelFolderError, match=r"trained with another plans\.json.*spacing"):
+        export_model(model, tmp_path / "model.zip")
+    assert not (tmp_path / "model.zip").exists()
+
+
 def test_the_benchmark_goes_with_the_model_and_into_its_card(copied_model, tmp_path):
     model = copied_model()
     scores = {"subsets": {"T1ce+FLAIR": {"whole_tumor": {"mean_dice": 0.85, "cases": 40}}}}

@@ -1,4 +1,4 @@
-"""Which files a case is made of, and what tells that one of them changed (L3)."""
+"""Which files a case of a benchmark is made of, and what tells that one of them changed (L3)."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -8,9 +8,8 @@ from typing import Any
 from nnunetv2_mstkd.checksum import sha256_of
 from nnunetv2_mstkd.inference.benchmark.cases import BenchmarkCase
 from nnunetv2_mstkd.inference.image_reader import ImageReader
+from nnunetv2_mstkd.inference.input_files import files_of_image, files_of_labels, stamps_of
 from nnunetv2_mstkd.modalities import Modalities
-
-_CHANNEL_SUFFIX = "_0000"  # of this length, whatever the channel
 
 
 @dataclass(frozen=True)
@@ -29,10 +28,10 @@ class InputFiles:
     def of(cls, case: BenchmarkCase, modalities: Modalities, reader: ImageReader) -> "InputFiles":
         """Return the files that a reader takes a case from."""
         images = {
-            modalities.names[channel]: _with_spacing(source.file, reader, len(_CHANNEL_SUFFIX))
+            modalities.names[channel]: files_of_image(source.file, reader)
             for channel, source in case.case.sources.items()
         }
-        return cls(images, _with_spacing(case.reference, reader, 0))
+        return cls(images, files_of_labels(case.reference, reader))
 
     def stamps(self) -> dict[str, list[int]]:
         """Return (bytes, time of change in ns) by file: an ordinary change alters one of them.
@@ -40,8 +39,7 @@ class InputFiles:
         Raises:
             OSError: if a file is not there.
         """
-        files = [file for group in (*self.images.values(), self.reference) for file in group]
-        return {str(file.resolve()): [file.stat().st_size, file.stat().st_mtime_ns] for file in files}
+        return stamps_of(file for group in (*self.images.values(), self.reference) for file in group)
 
     def checksums(self) -> dict[str, Any]:
         """Return the SHA-256 of `images` by modality and of the `reference`, as in the identity of a record.
@@ -54,10 +52,3 @@ class InputFiles:
         checksum = lru_cache(maxsize=None)(sha256_of)  # several channels may lie in one file
         images = {name: "+".join(map(checksum, files)) for name, files in self.images.items()}
         return {"images": images, "reference": "+".join(map(checksum, self.reference))}
-
-
-def _with_spacing(file: Path, reader: ImageReader, suffix_length: int) -> tuple[Path, ...]:
-    """Return a file, and the one where nnU-Net's reader seeks its spacing, if it does and that is there."""
-    case = file.stem[: len(file.stem) - suffix_length]
-    beside = reader.spacing_file(file.with_name(case + file.suffix)) if case else None
-    return (file, beside) if beside is not None and beside.is_file() else (file,)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nnunetv2_mstkd.distillation.subset_draw import mask_modalities
-from nnunetv2_mstkd.inference.around_network import labels_of
+from nnunetv2_mstkd.inference.around_network import labels_of, require_finite
 from nnunetv2_mstkd.inference.engines.engine_predictor import build_predictor
 from nnunetv2_mstkd.inference.engines.names import AUTO
 from nnunetv2_mstkd.inference.modality_encoders import has_modality_encoders
@@ -109,6 +109,9 @@ class SubsetPredictor:
         """Return the logits (N, C, *S) of a preprocessed case (M, *S) for N subsets; not thread-safe.
 
         Where memory runs out, fewer subsets share a forward pass, for the cases that follow, too.
+
+        Raises:
+            PredictionError: if a logit is NaN or infinite.
         """
         found: list[Tensor] = []
         done = 0
@@ -144,6 +147,7 @@ class SubsetPredictor:
             logits = self._predictor.predict_sliding_window_return_logits(image).cpu()
         else:
             logits = self._predictor.predict_logits_from_preprocessed_data(image)
+        require_finite(logits)
         return logits.reshape(len(subsets), self._num_heads, *logits.shape[1:])
 
     def finish(self, logits: Tensor, properties: dict[str, Any]) -> NDArray[np.integer]:

@@ -10,12 +10,17 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from torch import Tensor, nn
 
 from nnunetv2_mstkd.architectures.style_fusion import MST_KD_STAGES, STYLE_LAYERS
-from nnunetv2_mstkd.checksum import sha256_of
 from nnunetv2_mstkd.distillation.settings import SECTION, DistillationSettings
 from nnunetv2_mstkd.distillation.terms import NEEDED_PART, active_weights
 from nnunetv2_mstkd.errors import CheckpointError, SettingsError
 from nnunetv2_mstkd.inference.model_folder import read_json
-from nnunetv2_mstkd.inference.safe_checkpoint import CONFIGURATION, INIT_ARGS, TRAINER_NAME, WEIGHTS, load_checkpoint
+from nnunetv2_mstkd.inference.safe_checkpoint import (
+    CONFIGURATION,
+    INIT_ARGS,
+    TRAINER_NAME,
+    WEIGHTS,
+    load_hashed_checkpoint,
+)
 from nnunetv2_mstkd.unwrap import unwrap
 
 FOLD = "{fold}"
@@ -103,11 +108,11 @@ def load_teacher(file: Path) -> TeacherCheckpoint:
             f"Setting 'teacher_checkpoint': there is no file {file}. Training needs it from beginning to end; put it "
             f"back, or name another under a plans name of its own"
         )
-    content = load_checkpoint(file)
+    content, sha256 = load_hashed_checkpoint(file)
     # nnU-Net's decoder has the encoder's weights a second time
     weights = {name: value for name, value in content[WEIGHTS].items() if not name.startswith("decoder.encoder.")}
     init_args = _with_files_of_the_model(content[INIT_ARGS], file)
-    return TeacherCheckpoint(file, sha256_of(file), content[TRAINER_NAME], init_args, weights)
+    return TeacherCheckpoint(file, sha256, content[TRAINER_NAME], init_args, weights)
 
 
 def _with_files_of_the_model(init_args: Mapping[str, Any], file: Path) -> dict[str, Any]:

@@ -78,6 +78,16 @@ def test_only_what_is_finished_from_the_same_input_is_trusted(predict, input_fol
     assert sidecar_of(output, "other_input")["modalities"]["used"] == ["T1ce"]
 
 
+def test_a_mended_plans_json_has_cases_predicted_again(predict, input_folder, random_model):
+    folder, model = input_folder("case", [1, 3]), random_model()
+    _, output = predict(folder, model=model)
+    plans = json.loads((model / "plans.json").read_text())
+    (model / "plans.json").write_text(json.dumps({**plans, "note": "mended"}))
+    for expected in ("done", "done before"):
+        assert predict(folder, "--continue_prediction", model=model)[0] == 0
+        assert manifest_of(output)["cases"]["case"]["status"] == expected
+
+
 def test_a_case_with_an_empty_channel_is_finished_too(predict, input_folder):
     folder = input_folder("case", [1, 3])
     zeros = SimpleITK.ReadImage(str(folder / "case_0003.nii.gz")) * 0
@@ -104,6 +114,6 @@ def test_images_of_new_cases_are_not_read_to_learn_whether_they_are_finished(pre
     predict(folder)
     input_folder("b", [1])
     read = []
-    monkeypatch.setattr(folder_prediction, "input_facts", lambda case, modalities: read.append(case.name) or {})
+    monkeypatch.setattr(folder_prediction, "input_facts", lambda case, *_: read.append(case.name) or {})
     predict(folder, "--continue_prediction", "--check")
     assert read == ["a"]

@@ -161,7 +161,7 @@ def test_a_case_of_nan_and_nothing_else_is_refused(with_ct, value):
 def untold(with_ct):
     """The configuration of a model that has to be told what a case has, and was not."""
     configuration = with_ct.plans.get_configuration("3d_fullres")
-    check_channel_files_of(configuration, Modalities.from_dataset_json(with_ct.dataset_json))
+    check_channel_files_of(configuration, Modalities.from_dataset_json(with_ct.dataset_json).all)
     yield configuration
     take_as_told(configuration)
 
@@ -180,6 +180,22 @@ def test_an_empty_channel_is_refused_where_the_network_was_not_told(with_ct, unt
     assert not with_ct(MSTKDPreprocessor, image)[0][1].any()
 
 
+@pytest.mark.parametrize("named", [0, 1])
+def test_an_empty_channel_is_refused_where_the_network_was_told_that_it_is_there(with_ct, untold, named):
+    modalities = Modalities.from_dataset_json(with_ct.dataset_json)
+    check_channel_files_of(untold, modalities.subset(modalities.names[named]))
+    image = with_ct.image.copy()
+    image[1] = 0
+    if named == 0:  # what is not named may be empty
+        assert not with_ct(MSTKDPreprocessor, image)[0][1].any()
+        return
+    suggested = f"such as MSTKD_MODALITIES={modalities.names[0]} "
+    with pytest.raises(
+        ModalityError, match=rf"holds nothing in _0001 .* takes what MSTKD_MODALITIES names.*{suggested}"
+    ):
+        with_ct(MSTKDPreprocessor, image)
+
+
 def test_an_image_that_is_zero_in_parts_and_a_blank_one_are_none_of_it(with_ct, untold):
     image = with_ct.image.copy()
     image[1, : len(image[1]) // 2] = 0
@@ -189,6 +205,6 @@ def test_an_image_that_is_zero_in_parts_and_a_blank_one_are_none_of_it(with_ct, 
 
 def test_the_mark_stays_out_of_the_plans_and_goes_with_the_next_model(with_ct, untold):
     planned = with_ct.plans.plans["configurations"]["3d_fullres"].keys()
-    assert untold.configuration.keys() - planned == {"mstkd_to_be_told"}
+    assert untold.configuration.keys() - planned == {"mstkd_not_empty"}
     check_channel_files_of(untold)
     assert untold.configuration.keys() == planned

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import torch
 
+from nnunetv2_mstkd.checksum import sha256_of
 from nnunetv2_mstkd.errors import CheckpointError, UntrustedCheckpointError
-from nnunetv2_mstkd.inference.safe_checkpoint import _require_safe_loader, load_checkpoint
+from nnunetv2_mstkd.inference.safe_checkpoint import _require_safe_loader, load_checkpoint, load_hashed_checkpoint
 
 
 def checkpoint(**changes):
@@ -84,6 +85,35 @@ def test_tensors_that_share_memory_still_do(save):
     loaded = load_checkpoint(save(checkpoint(network_weights={"encoder": weight, "decoder.encoder": weight})))
     weights = loaded["network_weights"]
     assert weights["encoder"].data_ptr() == weights["decoder.encoder"].data_ptr()
+
+
+@pytest.mark.parametrize("as_zip", [True, False], ids=["zip", "legacy"])
+def test_a_checkpoint_and_its_hash_are_of_one_file_though_another_takes_its_place(save, tmp_path, monkeypatch, as_zip):
+    file = save(checkpoint(), _use_new_zipfile_serialization=as_zip)
+    sha256, load = sha256_of(file), torch.load
+    torch.save(checkpoint(trainer_name="Later"), tmp_path / "later.pth")
+
+    def load_after_a_replacement(*args, **options):
+        os.replace(tmp_path / "later.pth", file)
+        return load(*args, **options)
+
+    monkeypatch.setattr(torch, "load", load_after_a_replacement)
+    loaded, given = load_hashed_checkpoint(file)
+    assert (loaded["trainer_name"], given) == ("nnUNetTrainer", sha256)
+    assert sha256_of(file) != sha256
+
+
+def test_a_checkpoint_that_is_written_to_while_it_is_read_is_an_error(save, monkeypatch):
+    file, load = save(checkpoint()), torch.load
+
+    def load_and_touch(*args, **options):
+        loaded = load(*args, **options)
+        os.utime(file, (0, 0))
+        return loaded
+
+    monkeypatch.setattr(torch, "load", load_and_touch)
+    with pytest.raises(CheckpointError, match="was written to while it was read"):
+        load_hashed_checkpoint(file)
 
 
 # --- what is refused -------------------------------------------------------------------------------------------------

@@ -1,10 +1,13 @@
 """Many subsets in one run of nnU-Net's sliding window."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from nnunetv2_mstkd.errors import PredictionError
 from nnunetv2_mstkd.inference.benchmark.subset_prediction import (
     FULL_SAMPLE,
     MAX_LOGITS_BYTES,
@@ -107,6 +110,22 @@ def test_one_subset_without_memory_is_an_error(monkeypatch):
     monkeypatch.setattr(TooLarge, "_forward", forward)
     with pytest.raises(MemoryError):
         TooLarge().predict_logits(torch.zeros(4, 2, 2), SUBSETS)
+
+
+class Broken(SubsetPredictor):
+    """Its network says NaN of one subset, in one voxel."""
+
+    def __init__(self):
+        logits = torch.zeros(4, 2, 3)  # two subsets, two labels
+        logits[2, 1, 1] = torch.nan
+        self.model = SimpleNamespace(folds=("0",))
+        self._predictor = SimpleNamespace(predict_sliding_window_return_logits=lambda image: logits)
+        self._network, self._num_heads, self._most_per_forward = EverySubset(Sums()), 2, 2
+
+
+def test_logits_that_are_no_numbers_are_an_error():
+    with pytest.raises(PredictionError, match="NaN or infinite"):
+        Broken().predict_logits(torch.zeros(4, 2, 3), SUBSETS[:2])
 
 
 @pytest.mark.parametrize(
