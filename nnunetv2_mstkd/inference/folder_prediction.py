@@ -13,16 +13,16 @@ from torch import Tensor
 from nnunetv2_mstkd.cases.case import Case
 from nnunetv2_mstkd.cases.image_check import CaseCheck
 from nnunetv2_mstkd.cases.problem import Problem, printable
-from nnunetv2_mstkd.errors import CaseError, ModalityError, OutputError, PredictionError
+from nnunetv2_mstkd.errors import CaseError, OutputError, PredictionError
 from nnunetv2_mstkd.inference.engines.choice import Choice
 from nnunetv2_mstkd.inference.file_watch import FileWatch
 from nnunetv2_mstkd.inference.folder_output import DONE, FAILED, FolderOutput, is_disk_full
-from nnunetv2_mstkd.inference.input_files import files_of_image, files_of_labels
 from nnunetv2_mstkd.inference.intake import Selection, check_images, find, previous_stage_file
 from nnunetv2_mstkd.inference.missing_modality_predictor import MissingModalityPredictor
 from nnunetv2_mstkd.inference.pipeline import overlapped
 from nnunetv2_mstkd.inference.prepared_case import PreparedCase
-from nnunetv2_mstkd.inference.run_facts import input_facts, model_facts, previous_stage_facts, versions
+from nnunetv2_mstkd.inference.result_identity import ResultIdentity
+from nnunetv2_mstkd.inference.run_facts import versions
 from nnunetv2_mstkd.inference.run_options import RunOptions, RunResult
 from nnunetv2_mstkd.inference.run_text import found_lines, refusal
 from nnunetv2_mstkd.modalities import ModalitySubset
@@ -69,12 +69,13 @@ class FolderPrediction:
         self._selection = selection
         self._options = options
         self._say = say
+        self._identity = ResultIdentity(predictor, selection, options)
         self._told = {predictor.engine}
         self._engines: list[str] = []  # that predicted something
         self._facts: dict[str, Any] = {
             "input": str(selection.folder.resolve()),
-            "model": model_facts(predictor.model),
-            "inference": self._applied(predictor.inference),
+            "model": self._identity.model,
+            "inference": self._identity.applied(predictor.inference),
             "versions": versions(),
         }
         part = None if selection.num_parts == 1 else selection.part
@@ -93,15 +94,18 @@ class FolderPrediction:
             raise CaseError(f"{folder} lies in the input folder, where segmentations would be taken for images")
         found = find(self._selection, self._predictor)
         self._found = {case.name: case for case in found.cases}
-        finished = [case for case in found.cases if self._options.continue_prediction and self._is_finished(case)]
+        finished = [case for case in found.cases if self._is_finished(case)]
         left = [case for case in found.cases if case not in finished]
         self._say(f"{len(found.cases)} cases, {len(finished)} of them finished before; checking the images ...")
         for case in left:
-            self._watch.note(case.name, self._files(case))
+            self._watch.note(case.name, self._identity.files(case))
         checks, problems = check_images(left, self._predictor, self._selection, self._options.preparing)
         for line in found_lines(checks, found.ignored, self._modalities):
             self._say(line)
         return checks, [*found.problems, *problems], finished
+
+    def _is_finished(self, case: Case) -> bool:
+        return self._options.continue_prediction and self._identity.is_finished(case, self._output.sidecar(case.name))
 
     def run(self) -> RunResult:
         """Predict.
@@ -174,7 +178,7 @@ class FolderPrediction:
     def _compute(self, stage: tuple[float, PreparedCase]) -> ComputedCase:
         started, prepared = stage
         logits = self._predictor.predict_logits(prepared)
-        inference = self._applied(self._predictor.inference)
+        inference = self._identity.applied(self._predictor.inference)
         self._note_engine(self._predictor.engine, inference)
         return ComputedCase(started, prepared, logits, inference)
 
@@ -192,43 +196,9 @@ class FolderPrediction:
         prediction = self._predictor.finish(
             prepared, computed.logits, return_probabilities=self._options.save_probabilities
         )
-        identity = {**self._identity(self._found[name]), "inference": computed.inference}
+        identity = self._identity.of(self._found[name], computed.inference)
         self._require_unchanged(name)  # so the checksums are those of what was predicted
         return prediction.used, self._output.write(prediction, name, identity, computed.started)
 
-    # what a result depends on ---------------------------------------------------------------------------------------
-
-    def _applied(self, inference: Mapping[str, Any]) -> dict[str, Any]:
-        """Return how the model is applied in this run."""
-        return {**inference, "probabilities": self._options.save_probabilities}
-
-    def _is_finished(self, case: Case) -> bool:
-        sidecar = self._output.sidecar(case.name)
-        try:
-            used = self._modalities.subset_of(sidecar.used())
-        except ModalityError:  # there is no record, or that of another model: no checksum of the images is needed
-            return False
-        try:
-            identity = self._identity(case)
-        except OSError:  # the check of the images says what is wrong with them
-            return False
-        applied = map(self._applied, self._predictor.inferences_for(used))
-        return any(sidecar.is_finished({**identity, "inference": inference}) for inference in applied)
-
-    def _files(self, case: Case) -> list[Path]:
-        """Return all files that a case is read from."""
-        labels, reader = previous_stage_file(self._selection, case, self._predictor), self._predictor.reader
-        images = [file for image in case.files for file in files_of_image(image, reader)]
-        return [*images, *(() if labels is None else files_of_labels(labels, reader))]
-
     def _require_unchanged(self, name: str) -> None:
-        self._watch.require_unchanged(name, self._files(self._found[name]))
-
-    def _identity(self, case: Case) -> dict[str, Any]:
-        """Return what the result depends on, given a case as it was found, besides how the model is applied."""
-        labels = previous_stage_file(self._selection, case, self._predictor)
-        return {
-            "files": input_facts(case, self._modalities, self._predictor.reader),
-            "previous_stage": previous_stage_facts(labels, self._predictor.reader),
-            "model": self._facts["model"],
-        }
+        self._watch.require_unchanged(name, self._identity.files(self._found[name]))

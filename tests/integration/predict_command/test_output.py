@@ -8,7 +8,7 @@ import pytest
 import SimpleITK
 from prediction_folder import manifest_of, sidecar_of
 
-from nnunetv2_mstkd.inference import folder_prediction
+from nnunetv2_mstkd.inference import result_identity
 
 pytestmark = pytest.mark.slow
 
@@ -114,6 +114,6 @@ def test_images_of_new_cases_are_not_read_to_learn_whether_they_are_finished(pre
     predict(folder)
     input_folder("b", [1])
     read = []
-    monkeypatch.setattr(folder_prediction, "input_facts", lambda case, *_: read.append(case.name) or {})
+    monkeypatch.setattr(result_identity, "input_facts", lambda case, *_: read.append(case.name) or {})
     predict(folder, "--continue_prediction", "--check")
     assert read == ["a"]
