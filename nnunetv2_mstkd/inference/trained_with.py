@@ -41,7 +41,7 @@ def require_trained_with(
     init_args = checkpoint[INIT_ARGS]
     configuration = init_args[CONFIGURATION]
     if isinstance(init_args.get("plans"), Mapping):
-        trained, now = (_plain(_of_plans(of, configuration)) for of in (init_args["plans"], plans))
+        trained, now = (meaning_of_input(of, configuration) for of in (init_args["plans"], plans))
         _require_equal(file, PLANS_FILE, trained, now)
     if isinstance(init_args.get("dataset_json"), Mapping):
         trained, now = (_plain(_of_dataset(of)) for of in (init_args["dataset_json"], dataset_json))
@@ -50,13 +50,15 @@ def require_trained_with(
         _require_equal(file, DATASET_FILE, trained, now)
 
 
-def _of_plans(plans: Mapping[str, Any], configuration: str) -> dict[str, Any]:
+def meaning_of_input(plans: Mapping[str, Any], configuration: str) -> dict[str, Any]:
+    """Return what plans say of the meaning of the input of one configuration: all folds of a model share it."""
     resolved = PlansManager(dict(plans)).get_configuration(configuration).configuration  # with what it inherits
-    return {
+    found = {
         **{f"{configuration}: {key}": resolved.get(key) for key in _OF_CONFIGURATION},
         **{key: plans.get(key) for key in _OF_PLANS},
-        f"{SECTION}: fixed_subset": (plans.get(SECTION) or {}).get("fixed_subset"),
+        "fixed_subset": (plans.get(SECTION) or {}).get("fixed_subset"),
     }
+    return _plain(found)
 
 
 def _of_dataset(dataset_json: Mapping[str, Any]) -> dict[str, Any]:

@@ -148,7 +148,7 @@ class SettingsTrainer(nnUNetTrainer):
     def on_train_start(self) -> None:
         """Check the settings against the other folds, then start as nnU-Net does."""
         refuse_during_training()
-        section, defaults = self.plans_manager.plans[SECTION], asdict(self.default_settings)
-        refuse_mixed_folds(Path(self.output_folder), section, defaults)
+        plans, defaults = self.plans_manager.plans, asdict(self.default_settings)
+        refuse_mixed_folds(Path(self.output_folder), plans, self.configuration_name, defaults)
         leave_cores_to_augmentation(self.device)
         super().on_train_start()  # reads the data, and refuses what cannot be trained on

@@ -50,6 +50,25 @@ def test_folds_of_one_model_have_one_set_of_settings(make_trainer):
     assert stored["seed"] == 1
 
 
+@pytest.mark.parametrize(
+    ("changes", "is_refused"), [({"spacing": [9.0, 9.0, 9.0]}, True), ({"patch_size": [16, 32, 16]}, False)]
+)
+def test_folds_of_one_model_see_their_input_alike(make_trainer, changes, is_refused):
+    first = make_trainer("nnUNetTrainerModalityDropout_1epoch", fold=0)
+    first.on_train_start()
+    first.save_checkpoint(str(Path(first.output_folder) / "checkpoint_latest.pth"))
+    file = Path(first.output_folder_base) / "plans.json"
+    plans = json.loads(file.read_text())
+    plans["configurations"][first.configuration_name].update(changes)
+    file.write_text(json.dumps(plans))
+    other = make_trainer("nnUNetTrainerModalityDropout_1epoch", fold=1)
+    if is_refused:
+        with pytest.raises(SettingsError, match=r"fold_0.*spacing': \[9\.0, 9\.0, 9\.0\].*preprocessed plans"):
+            other.on_train_start()
+    else:
+        other.on_train_start()
+
+
 @pytest.mark.parametrize("name", ["nnUNetTrainerMSTKD", "nnUNetTrainerModalityDropout"])
 def test_seed_governs_the_initial_weights_and_nothing_global(make_trainer, name):
     def weights(seed):

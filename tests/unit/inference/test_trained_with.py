@@ -72,7 +72,7 @@ def of_architecture(**entries):
         (of_plans(transpose_forward=[2, 1, 0]), "transpose_forward was"),
         (of_plans(transpose_backward=[2, 1, 0]), "transpose_backward was"),
         (of_plans(image_reader_writer="NibabelIO"), "image_reader_writer was"),
-        (of_plans(mstkd={"fixed_subset": "T1"}), "mstkd: fixed_subset was None, and is 'T1'"),
+        (of_plans(mstkd={"fixed_subset": "T1"}), "fixed_subset was None, and is 'T1'"),
         (of_dataset(channel_names={"0": "T2", "1": "T1"}), r"channel_names was \['T1', 'T2'\], and is \['T2', 'T1'\]"),
         (of_dataset(labels={"background": 0, "core": [2], "whole": [1, 2]}), "labels was"),
         (of_dataset(regions_class_order=[2, 1]), "regions_class_order was"),
