@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from nnunetv2_mstkd.cli.number import positive, step_size, whole_number
+from nnunetv2_mstkd.cli.inference_options import add_application_options
+from nnunetv2_mstkd.cli.number import positive, whole_number
 from nnunetv2_mstkd.cli.report import add_report_options, report_options
-from nnunetv2_mstkd.inference.engines.names import AUTO, CHOICES
 
 PLANS = "nnUNetPlans"
 
@@ -58,19 +58,7 @@ def _add_inference(group: "argparse._ArgumentGroup") -> None:
         "-f", nargs="+", metavar="FOLD", help="folds: scored one by one, on a test set averaged (default: all trained)"
     )
     group.add_argument("-chk", default="checkpoint_final.pth", metavar="NAME", help="checkpoint (default: %(default)s)")
-    group.add_argument(
-        "-device", default="auto", choices=("auto", "cpu", "cuda", "mps"), help="auto: cuda if there is one"
-    )
-    group.add_argument(
-        "--engine",
-        choices=CHOICES,
-        default=AUTO,
-        help="of the network on a CPU; auto: the fastest one that decides as torch-float32 (default: %(default)s)",
-    )
-    group.add_argument(
-        "-step_size", type=step_size, default=0.5, help="of the sliding window, in patches (default: %(default)s)"
-    )
-    group.add_argument("--disable_tta", action="store_true", help="no mirroring: faster, a little less accurate")
+    add_application_options(group)
     group.add_argument(
         "--subsets-per-forward",
         type=whole_number(0),

@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnunetv2_mstkd.cli.number import step_size, whole_number
-from nnunetv2_mstkd.inference.engines.names import AUTO, CHOICES
+from nnunetv2_mstkd.cli.inference_options import add_application_options
+from nnunetv2_mstkd.cli.number import whole_number
 from nnunetv2_mstkd.inference.model_files import FINAL_CHECKPOINT
 
 if TYPE_CHECKING:
@@ -78,19 +78,7 @@ def _add_model(group: "argparse._ArgumentGroup") -> None:
 
 
 def _add_inference(group: "argparse._ArgumentGroup") -> None:
-    group.add_argument(
-        "-device", default="auto", choices=("auto", "cpu", "cuda", "mps"), help="auto: cuda if there is one"
-    )
-    group.add_argument(
-        "--engine",
-        choices=CHOICES,
-        default=AUTO,
-        help="of the network on a CPU; auto: the fastest one that decides as torch-float32 (default: %(default)s)",
-    )
-    group.add_argument(
-        "-step_size", type=step_size, default=0.5, help="of the sliding window, in patches (default: %(default)s)"
-    )
-    group.add_argument("--disable_tta", action="store_true", help="no mirroring: faster, a little less accurate")
+    add_application_options(group)
     group.add_argument("--not_on_device", action="store_true", help="do not keep whole cases on the GPU")
     for option, work in (("npp", "read and preprocess"), ("nps", "resample and write")):
         variable = f"nnUNet_{option}"  # nnU-Net's, which asks for the same of its processes
